@@ -1,0 +1,1 @@
+"""What every process needs at its edges: settings, logs, metrics. Read once, passed inwards."""

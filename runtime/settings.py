@@ -1,0 +1,115 @@
+"""Settings, read from the environment once, where a process starts.
+
+Each class is one concern; a field's name in capitals is its environment variable. The README's settings
+table is checked against these classes.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+
+class StoreSettings(_Settings):
+    """Where trades and summaries are kept."""
+
+    store: str = Field(
+        "sqlite:.tradewind/store",
+        description="`sqlite:FOLDER`, or `aerospike://HOST:PORT`, with more hosts after commas",
+    )
+    contract_record_shard_count: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        10, description="Aerospike: records a ticker's summary is spread over"
+    )
+    event_retention: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Aerospike: seconds a claim is kept; an event repeated later counts again; 0: for ever",
+    )
+
+
+class AerospikeSettings(_Settings):
+    """Names and limits of the Aerospike adapter. The names are those of the original demo."""
+
+    aerospike_trades_namespace: str = Field("test", description="namespace of raw trades and claims")
+    aerospike_trades_set: str = Field("trades", description="set of raw trades")
+    aerospike_events_set: str = Field("events", description="set of claims, one record an event")
+    aerospike_summary_namespace: str = Field("memory_ns", description="namespace of the summaries")
+    aerospike_summary_set: str = Field("contractSummary", description="set of summaries and price levels")
+    aerospike_user: str = Field("", description="user, where security is on")
+    aerospike_password: SecretStr = Field(SecretStr(""), description="password of that user")
+    aerospike_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = Field(
+        2_000, description="total time of one store call, retries included"
+    )
+    aerospike_batch_size: Annotated[int, Field(ge=1, le=5_000)] = Field(
+        1_000, description="records in one batch call"
+    )
+
+
+class FunctionSettings(_Settings):
+    """The door and the group commit of the event functions."""
+
+    max_body_bytes: Annotated[int, Field(ge=1_024)] = Field(
+        5 * 1024 * 1024, description="a larger request body is refused with 413"
+    )
+    group_max_events: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        64, description="events that one commit may take together"
+    )
+    group_max_trades: Annotated[int, Field(ge=1_000, le=32_000)] = Field(
+        32_000, description="trades that one commit may take together"
+    )
+    queue_max_events: Annotated[int, Field(ge=1)] = Field(
+        512, description="events waiting for a commit; more are answered 503"
+    )
+    deadline_ms: Annotated[int, Field(ge=100)] = Field(
+        20_000, description="an event not done by then is answered 503; keep it below the Trigger's timeout"
+    )
+    store_workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="commits under way at once in a process (SQLite: one writer, so 1)"
+    )
+
+
+class GeneratorSettings(_Settings):
+    """What the generator sends, how fast, and where to."""
+
+    k_sink: str = Field(
+        "http://127.0.0.1:8081/tradewind/default",
+        description="where events go; on a cluster a SinkBinding sets it",
+    )
+    profile: Literal["nasdaq", "abc"] = Field("nasdaq", description="symbols and market model")
+    trades_per_second: Annotated[float, Field(ge=0)] = Field(
+        300.0, description="asked rate; 0: as fast as the broker takes them"
+    )
+    iterations_per_second: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="with TRADES_PER_ITERATION, in place of TRADES_PER_SECOND"
+    )
+    trades_per_iteration: Annotated[int, Field(ge=0)] = Field(0, description="see ITERATIONS_PER_SECOND")
+    trades_per_event: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        500, description="most trades in one event; 1 sends trade.executed.v1"
+    )
+    max_trades: Annotated[int, Field(ge=0)] = Field(0, description="stop after so many; 0: go on")
+    symbols: Annotated[int, Field(ge=0)] = Field(0, description="how many symbols trade; 0: all 4,064")
+    seed: int | None = Field(None, description="same seed, same trades; unset: another market each time")
+    max_in_flight: Annotated[int, Field(ge=1, le=1_024)] = Field(
+        16, description="events sent and not yet answered"
+    )
+
+
+class LogSettings(_Settings):
+    """Logs go to standard error."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level shown")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto: text on a terminal, else JSON lines"
+    )
+
+
+ALL_SETTINGS: tuple[type[_Settings], ...] = (
+    StoreSettings,
+    AerospikeSettings,
+    FunctionSettings,
+    GeneratorSettings,
+    LogSettings,
+)

@@ -1,0 +1,1 @@
+"""The domain: trades, their summaries, and the port that stores implement. Pure: no I/O, no clock."""

@@ -1,0 +1,168 @@
+"""The port that every store implements. One contract suite (`tests/contract`) runs against all of them.
+
+    StoreError              what a caller may catch
+    ├── StoreUnavailable    busy, down, slow or in doubt: doing the same again is safe and may succeed
+    └── StoreMisconfigured  a person has to act: wrong address, missing namespace, file of another kind
+
+Writes take a group of events and answer with one outcome an event, in order. A group may name the same
+event twice. Doing any write again, whole or in part, by any number of workers at once, changes nothing
+that was already done: this is what makes retries safe, whoever makes them.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from trades.summary import PriceLevel, Summary, Tally
+from trades.trade import Trade, TradeEvent, trade_id
+
+
+class StoreError(Exception):
+    """Something is wrong with the store, not with the event."""
+
+
+class StoreUnavailable(StoreError):
+    """Busy, down, slow or in doubt. Nothing is known to have been done; doing it again is safe."""
+
+
+class StoreMisconfigured(StoreError):
+    """Trying again will not help before a person has acted; the message says what to do."""
+
+
+class Outcome(StrEnum):
+    """What became of one event."""
+
+    STORED = "STORED"  # its raw trades are durable, by this call or an earlier, unfinished one
+    COUNTED = "COUNTED"  # it is in the summaries, durably
+    DUPLICATE = "DUPLICATE"  # the same event was done before; nothing changed
+    CONFLICT = "CONFLICT"  # the same (source, id) with other trades was there first; nothing changed
+    OVERFLOW = "OVERFLOW"  # a sum would leave 63 bits; nothing changed
+    UNAVAILABLE = "UNAVAILABLE"  # as StoreUnavailable, for this event of the group only
+
+
+class StoredTrade(NamedTuple):
+    """A raw trade with the event it came in."""
+
+    trade: Trade
+    source: str
+    event_id: str
+    place: int
+
+    @property
+    def id(self) -> str:
+        return trade_id(self.event_id, self.place)
+
+
+class TradePage(NamedTuple):
+    """Trades newest first by (time, store order), and the cursor of the next page, or None at the end."""
+
+    trades: list[StoredTrade]
+    next_cursor: str | None
+
+
+class ChangedSummaries(NamedTuple):
+    """Summaries that changed at or after a cursor, and the cursor to ask with next time.
+
+    A row may come again without having changed; a changed row is never left out.
+    """
+
+    summaries: dict[str, Summary]
+    next_cursor: int
+
+
+class EventNote(msgspec.Struct):
+    """What a function made of one delivery: an entry of the bounded ring that the events view reads."""
+
+    function: str
+    time_ms: int
+    attributes: dict[str, str]
+    data: bytes  # cut to MAX_NOTE_DATA_BYTES
+    data_size: int  # bytes, before the cut
+    verdict: str  # an Outcome, or BAD_REQUEST
+    reason: str  # "" when there is nothing to say
+
+
+MAX_NOTE_DATA_BYTES = 2_048
+MAX_NOTES_PER_FUNCTION = 512
+
+
+class DeadLetter(msgspec.Struct):
+    """An event that could not be handled, as the broker handed it over, and why."""
+
+    key: str  # hex; from source, id and destination, so that a redelivery is the same dead letter
+    received_ms: int
+    attributes: dict[str, str]  # the event's own, without the knativeerror* ones
+    data: bytes
+    destination: str  # knativeerrordest
+    status: str  # knativeerrorcode
+    reason: str  # knativeerrordata, decoded
+    replayed_ms: int  # 0 while it waits
+
+
+class TradeStore(Protocol):
+    """Raw trades, summaries, dead letters and the ring of events, wherever they are kept.
+
+    Objects are cheap to make and connect at first use, so that they can be made before a fork.
+    Methods may be called from several threads. All raise StoreUnavailable or StoreMisconfigured;
+    writes prefer an UNAVAILABLE outcome where only some events of a group are concerned.
+    """
+
+    def ping(self) -> None:
+        """Return if the store can serve right now."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a second call does nothing."""
+
+    # Writes
+
+    def store_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
+        """Make the raw trades durable: STORED, DUPLICATE, CONFLICT or UNAVAILABLE for each event."""
+
+    def count_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
+        """Add the trades to the summaries, once: COUNTED, DUPLICATE, CONFLICT, OVERFLOW or UNAVAILABLE."""
+
+    def add_notes(self, notes: Sequence[EventNote]) -> None:
+        """Append to the ring of recent events; the oldest fall out. Losing notes is no harm."""
+
+    def add_dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; one that is there is left as it is, but waits again if it was replayed."""
+
+    def mark_replayed(self, key: str, time_ms: int) -> bool:
+        """Note that a dead letter was sent again; False if there is none with this key."""
+
+    # Reads
+
+    def read_summary(self, ticker: str) -> Summary | None: ...
+
+    def read_level(self, ticker: str, price_ticks: int) -> PriceLevel | None: ...
+
+    def read_levels(self, ticker: str) -> dict[int, PriceLevel]:
+        """All price levels of a ticker by price in ticks, lowest price first."""
+
+    def read_changed_summaries(self, cursor: int) -> ChangedSummaries:
+        """Summaries of all tickers that changed since `cursor` (0 for all)."""
+
+    def read_trades(self, ticker: str, limit: int, cursor: str | None = None) -> TradePage:
+        """At most `limit` trades of a ticker, newest first. Raises ValueError for a cursor not of ours."""
+
+    def read_stored_count(self) -> int:
+        """How many raw trades are stored; may lag by a second, and costs the same however many there are."""
+
+    def read_notes(self, limit: int) -> list[EventNote]:
+        """The newest notes of all functions, newest first."""
+
+    def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
+        """Dead letters, newest first."""
+
+    # Maintenance: what verify and repair stand on
+
+    def scan_trades(self) -> Iterator[StoredTrade]:
+        """Every raw trade, once, in any order, streamed."""
+
+    def scan_tickers(self) -> Iterator[str]:
+        """Every ticker that has a summary, once, in any order."""
+
+    def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
+        """Set a ticker's summary and levels if they still are `expected`; False if they have changed."""
