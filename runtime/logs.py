@@ -11,15 +11,22 @@ from runtime.settings import LogSettings
 def configure_logs(settings: LogSettings, **bound: str) -> None:
     """Set up logging for this process; `bound` (e.g. function="store-trade") stands in every entry."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
-    )
+    # No local variables in tracebacks: they hold trades, and payloads stay out of logs.
+    traceback: structlog.typing.Processor
+    renderer: structlog.typing.Processor
+    if as_text:
+        traceback = structlog.dev.set_exc_info
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        traceback = structlog.processors.ExceptionRenderer(tracebacks)
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             lambda _logger, _method, entry: {**bound, **entry},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if not as_text else structlog.dev.set_exc_info,
+            traceback,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

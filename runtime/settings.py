@@ -4,9 +4,9 @@ Each class is one concern; a field's name in capitals is its environment variabl
 table is checked against these classes.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -71,30 +71,95 @@ class FunctionSettings(_Settings):
     )
 
 
+class QuerySettings(_Settings):
+    """What the query function needs beyond the store: only replay and the page's form use a broker."""
+
+    k_sink: str = Field("", description="query: the broker's ingress, for replay and the page's form")
+    broker_status_url: str = Field(
+        "", description="query: the local broker's `/-/status`, if any"
+    )
+    query_allowed_hosts: str = Field(
+        "", description="query: host names, apart by blanks, from which a page may change state"
+    )
+
+
 class GeneratorSettings(_Settings):
     """What the generator sends, how fast, and where to."""
 
     k_sink: str = Field(
         "http://127.0.0.1:8081/tradewind/default",
+        pattern="^https?://",
         description="where events go; on a cluster a SinkBinding sets it",
     )
-    profile: Literal["nasdaq", "abc"] = Field("nasdaq", description="symbols and market model")
-    trades_per_second: Annotated[float, Field(ge=0)] = Field(
+    profile: Literal["nasdaq", "abc"] = Field("nasdaq", description="symbols, their first prices and volumes")
+    symbols: Annotated[int, Field(ge=0)] = Field(0, description="how many symbols trade; 0: all of them")
+    symbols_file: str = Field(
+        "", description="in place of the built-in symbols: a file in the format of NASDAQ's nasdaqlisted.txt"
+    )
+    symbols_any_status: bool = Field(
+        False, description="take symbols of SYMBOLS_FILE that are bankrupt, delinquent or deficient too"
+    )
+    symbol_skew: Annotated[float, Field(ge=0, le=20)] = Field(
+        0.0,
+        description="how unevenly symbols trade, the nth by 1/n^SKEW; 0: evenly, 1: some more, 6: one is hot",
+    )
+    price_model: Literal["brownian", "cent_walk"] = Field(
+        "brownian", description="how prices move: with the time elapsed, or one cent up or down a trade"
+    )
+    volume_model: Literal["power_law", "uniform"] = Field(
+        "power_law", description="many small trades and few large ones, or all sizes alike"
+    )
+    trades_per_second: Annotated[float, Field(ge=0, le=10_000_000)] = Field(
         300.0, description="asked rate; 0: as fast as the broker takes them"
     )
-    iterations_per_second: Annotated[float, Field(ge=0)] = Field(
+    iterations_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
         0.0, description="with TRADES_PER_ITERATION, in place of TRADES_PER_SECOND"
     )
-    trades_per_iteration: Annotated[int, Field(ge=0)] = Field(0, description="see ITERATIONS_PER_SECOND")
+    trades_per_iteration: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="trades made at one instant, see ITERATIONS_PER_SECOND"
+    )
     trades_per_event: Annotated[int, Field(ge=1, le=1_000)] = Field(
         500, description="most trades in one event; 1 sends trade.executed.v1"
     )
+    linger_ms: Annotated[int, Field(ge=0, le=100)] = Field(
+        100, description="longest time a trade waits for others to share its event"
+    )
     max_trades: Annotated[int, Field(ge=0)] = Field(0, description="stop after so many; 0: go on")
-    symbols: Annotated[int, Field(ge=0)] = Field(0, description="how many symbols trade; 0: all 4,064")
     seed: int | None = Field(None, description="same seed, same trades; unset: another market each time")
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = Field(
+        "", description="to send the very events of an earlier run again; needs SEED and START_TIME_MS"
+    )
+    start_time_ms: int | None = Field(
+        None,
+        ge=0,
+        le=250_000_000_000_000,
+        description="time of the first trade, in ms since 1970; unset: trades carry the present time",
+    )
+    schema_base_url: str = Field(
+        "", description="dataschema of an event is this and its type; empty: events carry none"
+    )
     max_in_flight: Annotated[int, Field(ge=1, le=1_024)] = Field(
         16, description="events sent and not yet answered"
     )
+    send_timeout_ms: Annotated[int, Field(ge=10, le=600_000)] = Field(
+        30_000, description="an event without an answer by then is sent again"
+    )
+    drain_timeout_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        10_000, description="how long a stopping generator waits for answers"
+    )
+    pause_file: str = Field("", description="while this file exists, no trades are made")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if bool(self.iterations_per_second) != bool(self.trades_per_iteration):
+            raise ValueError("set ITERATIONS_PER_SECOND and TRADES_PER_ITERATION together, or neither")
+        if self.run_id and (self.seed is None or self.start_time_ms is None):
+            raise ValueError(
+                "RUN_ID repeats the events of a run: set SEED and START_TIME_MS too, or leave RUN_ID out"
+            )
+        if self.symbols_file and self.profile != "nasdaq":
+            raise ValueError("SYMBOLS_FILE goes with PROFILE=nasdaq only")
+        return self
 
 
 class LogSettings(_Settings):
@@ -110,6 +175,7 @@ ALL_SETTINGS: tuple[type[_Settings], ...] = (
     StoreSettings,
     AerospikeSettings,
     FunctionSettings,
+    QuerySettings,
     GeneratorSettings,
     LogSettings,
 )

@@ -1,0 +1,101 @@
+"""The composition root: what each function is made of, made at its first use and so after any fork."""
+
+import atexit
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from functions.door import Door, Handle
+from functions.notes import Notes
+from functions.probes import Probes, Readiness
+from functions.stores import open_store
+from runtime.logs import configure_logs
+from runtime.settings import AerospikeSettings, FunctionSettings, LogSettings, QuerySettings, StoreSettings
+from trades.store import TradeStore
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["dead_letter", "open_store", "own_function", "query", "store", "store_trade", "update_summary"]
+
+
+@cache
+def store() -> TradeStore:
+    """This process's store."""
+    settings = StoreSettings()
+    made = open_store(settings.store, settings, AerospikeSettings())
+    atexit.register(made.close)
+    return made
+
+
+@cache
+def store_trade() -> Door:
+    from functions.store_trade import make_store_trade
+
+    handler = make_store_trade(store(), FunctionSettings())
+    return _door("store_trade", handler, handler.close)
+
+
+@cache
+def update_summary() -> Door:
+    from functions.update_summary import make_update_summary
+
+    handler = make_update_summary(store(), FunctionSettings())
+    return _door("update_summary", handler, handler.close)
+
+
+@cache
+def dead_letter() -> Door:
+    from functions.dead_letter import make_dead_letter
+
+    handler = make_dead_letter(store(), FunctionSettings())
+    return _door("dead_letter", handler, handler.close)
+
+
+def _door(function: str, handle: Handle, close: Callable[[], None]) -> Door:
+    configure_logs(LogSettings(), function=function)
+    readiness = Readiness(store().ping)
+    notes = Notes(function, store().add_notes)
+    for part_close in (notes.close, readiness.close, close):  # run in the opposite order
+        atexit.register(part_close)
+    return Door(function, handle, FunctionSettings(), probes=Probes(readiness), notes=notes)
+
+
+def own_function(function: str, handle: Handle) -> Door:
+    """The door of a function that people wrote: one event a request, its JSON checked, no store needed."""
+    configure_logs(LogSettings(), function=function)
+    notes = Notes(function, lambda notes: store().add_notes(notes))
+    atexit.register(notes.close)
+    return Door(
+        function,
+        handle,
+        FunctionSettings(),
+        probes=Probes(None),
+        notes=notes,
+        max_events=1,
+        check_json_data=True,
+    )
+
+
+_making_query = threading.Lock()
+
+
+def query() -> "Flask":
+    """The query's app; threads of one server may ask for it at once."""
+    with _making_query:
+        return _query()
+
+
+@cache
+def _query() -> "Flask":
+    from functions.query.app import create_app
+
+    configure_logs(LogSettings(), function="query")
+    settings = QuerySettings()
+    return create_app(
+        store(),
+        broker_url=settings.k_sink or None,
+        broker_status_url=settings.broker_status_url or None,
+        allowed_hosts=tuple(settings.query_allowed_hosts.split()),
+    )
