@@ -75,9 +75,7 @@ class QuerySettings(_Settings):
     """What the query function needs beyond the store: only replay and the page's form use a broker."""
 
     k_sink: str = Field("", description="query: the broker's ingress, for replay and the page's form")
-    broker_status_url: str = Field(
-        "", description="query: the local broker's `/-/status`, if any"
-    )
+    broker_status_url: str = Field("", description="query: the local broker's `/-/status`, if any")
     query_allowed_hosts: str = Field(
         "", description="query: host names, apart by blanks, from which a page may change state"
     )

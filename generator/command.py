@@ -1,0 +1,98 @@
+"""The command: `python -m generator`, and `tradewind generate`, which is the same function."""
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from generator.files import BadFile
+from generator.progress import Progress, show_progress
+from generator.replay import ReplayOptions
+from generator.replay import replay as replay_file
+from generator.rows import TimestampUnit
+from generator.run import run
+from generator.symbols import BadSymbols
+from runtime.logs import configure_logs
+from runtime.settings import GeneratorSettings, LogSettings
+
+ProgressOption = Annotated[
+    Progress, typer.Option(help="text: a bar on a terminal, else the log; json: a line a second")
+]
+ReplayOption = Annotated[
+    Path | None,
+    typer.Option(help="send the trades of this file: CSV with a header or NDJSON, plain, .gz or .zst"),
+]
+SpeedOption = Annotated[
+    float, typer.Option(min=0, help="of a replay: 1 as it was, 60 a minute each second, 0 as fast as can be")
+]
+UnitOption = Annotated[
+    TimestampUnit | None,
+    typer.Option(help="of timestamps that are numbers, in a replay; else ms, if plausible"),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(help="file that remembers how far a replay came; run again, it goes on from there"),
+]
+BadRowsOption = Annotated[
+    Path | None, typer.Option(help="file that gets the rows of a replay that cannot be read, with the reason")
+]
+
+
+def generate(
+    progress: ProgressOption = Progress.TEXT,
+    replay: ReplayOption = None,
+    speed: SpeedOption = 0.0,
+    timestamp_unit: UnitOption = None,
+    state: StateOption = None,
+    bad_rows: BadRowsOption = None,
+    **knobs: Any,
+) -> None:
+    """Send trades as CloudEvents to a broker: those of a made-up market, or those of a file.
+
+    Every flag is an environment variable too. SIGUSR1 pauses, SIGUSR2 resumes; Ctrl-C waits for answers.
+    """
+    try:
+        settings = GeneratorSettings(**{name: value for name, value in knobs.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "".join(f"{place}: " for place in problem["loc"]).upper()
+            typer.echo(name + problem["msg"].removeprefix("Value error, "), err=True)
+        raise typer.Exit(2) from None
+    with show_progress(progress) as show:
+        configure_logs(LogSettings())
+        try:
+            if replay is None:
+                run(settings, show)
+                return
+            options = ReplayOptions(replay, speed, timestamp_unit, state, bad_rows)
+            totals = replay_file(settings, options, show)
+        except (BadSymbols, BadFile, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+    if totals.refused_events or totals.unknown_trades:
+        raise typer.Exit(1)
+
+
+def _flags() -> list[inspect.Parameter]:
+    """A flag for each setting of the generator, so that none is forgotten; unset, the environment counts."""
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                field.annotation | None,  # type: ignore[operator]
+                typer.Option(help=f"{field.description} [{name.upper()}, default: {field.default}]"),
+            ],
+        )
+        for name, field in GeneratorSettings.model_fields.items()
+    ]
+
+
+_signature = inspect.signature(generate)
+_own = [given for given in _signature.parameters.values() if given.kind is not given.VAR_KEYWORD]
+_parameters = [*_own, *_flags()]
+generate.__signature__ = _signature.replace(parameters=_parameters)  # type: ignore[attr-defined]
+generate.__annotations__ = {parameter.name: parameter.annotation for parameter in _parameters}

@@ -1,0 +1,60 @@
+"""How far a replay came, in a small file: which blocks need not be sent again."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from generator.files import BadFile
+
+SAVE_EVERY_S: Final = 0.2
+
+
+class _Saved(msgspec.Struct):
+    source: str
+    sink: str
+    blocks: int
+
+
+class Position:
+    """All blocks below `blocks` were taken or refused. Without a path it only counts.
+
+    It may lag behind: a block that is sent again is the same event and changes nothing.
+    """
+
+    def __init__(self, path: Path | None, source: str, sink: str) -> None:
+        """Raises BadFile when the file there is of another replay."""
+        self.blocks = 0
+        self._path = path
+        self._source, self._sink = source, sink
+        self._ahead: set[int] = set()  # settled out of order: never more than are in flight
+        self._saved_s = time.monotonic()
+        if path is not None and path.exists():
+            self.blocks = self._load(path)
+        self.save()  # a place that cannot be written to shows before anything is sent
+
+    def settled(self, number: int) -> None:
+        self._ahead.add(number)
+        while self.blocks in self._ahead:
+            self._ahead.remove(self.blocks)
+            self.blocks += 1
+        if time.monotonic() - self._saved_s >= SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        self._saved_s = time.monotonic()
+        if self._path is None:
+            return
+        new = self._path.with_name(self._path.name + ".new")
+        new.write_bytes(msgspec.json.encode(_Saved(self._source, self._sink, self.blocks)))
+        new.replace(self._path)  # in one step: a kill leaves the old one or the new one
+
+    def _load(self, path: Path) -> int:
+        try:
+            saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+        except (OSError, msgspec.DecodeError) as error:
+            raise BadFile(f"{path} does not hold the state of a replay: {error}") from None
+        if (saved.source, saved.sink) != (self._source, self._sink):
+            raise BadFile(f"{path} belongs to another file or another K_SINK: remove it, or name another")
+        return saved.blocks

@@ -1,0 +1,84 @@
+"""The command line: a flag for every knob, and messages that say what is wrong."""
+
+import pytest
+import typer
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from generator.command import generate
+from generator.feed import choose_instruments, choose_pace
+from generator.market import ABC
+from generator.pacing import Pace
+from generator.progress import describe
+from runtime.settings import GeneratorSettings
+
+app = typer.Typer()
+app.command()(generate)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_are(monkeypatch):
+    """A logger keeps the file it was given, and the runner's stderr is gone after the call."""
+    monkeypatch.setattr("generator.command.configure_logs", lambda settings: None)
+
+
+def call(*arguments, **environment):
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "400", **environment})
+
+
+def test_every_setting_is_a_flag_and_names_its_variable():
+    shown = call("--help").output
+    for name in GeneratorSettings.model_fields:
+        assert f"--{name.replace('_', '-')} " in shown
+        assert f"[{name.upper()}, " in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trades-per-event", "1001"], "TRADES_PER_EVENT: Input should be less than or equal to 1000"),
+        (["--k-sink", "broker:8080"], "K_SINK: "),
+        (["--iterations-per-second", "2"], "ITERATIONS_PER_SECOND and TRADES_PER_ITERATION together"),
+        (["--run-id", "again"], "set SEED and START_TIME_MS too"),
+        (["--run-id", "a/b"], "RUN_ID: "),
+        (["--profile", "abc", "--symbols-file", "x"], "SYMBOLS_FILE goes with PROFILE=nasdaq"),
+        (["--profile", "abc", "--symbols", "4"], "PROFILE=abc has 3 symbols"),
+        (["--symbols-file", "/none"], "SYMBOLS_FILE cannot be read"),
+        (["--replay", "/none"], "/none is not a file"),
+        (["--replay", __file__], "the first line names no column ticker"),
+        (["--replay", __file__, "--state", "/none/state"], "/none/state"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_flags_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("TRADES_PER_EVENT", "0")
+    assert call().exit_code == 2
+    with pytest.raises(ValidationError):
+        GeneratorSettings()
+
+
+def test_pace_from_settings():
+    assert choose_pace(GeneratorSettings()) == Pace(300.0, 500, 0.1)
+    iterations = GeneratorSettings(iterations_per_second=2, trades_per_iteration=10, trades_per_second=5)
+    assert choose_pace(iterations) == Pace(20.0, 500, trades_per_iteration=10)
+
+
+def test_instruments_from_settings(tmp_path):
+    assert choose_instruments(GeneratorSettings(profile="abc"), 1) == list(ABC)
+    assert choose_instruments(GeneratorSettings(profile="abc", symbols=2), 1) == list(ABC[:2])
+    listed = tmp_path / "listed.txt"
+    listed.write_text("Symbol|Test Issue|Financial Status\nGOOD|N|N\nLATE|N|E\n")
+    settings = GeneratorSettings(symbols_file=str(listed), symbols_any_status=True)
+    assert {one.ticker for one in choose_instruments(settings, 1)} == {"GOOD", "LATE"}
+
+
+def test_progress_in_words():
+    report = {"accepted_trades": 12_300, "achieved_per_s": 299.2, "asked_per_s": 300.0, "in_flight": 2}
+    assert describe({**report, "paused": False}) == "12,300 trades taken, 299/s of 300/s asked, 2 on the way"
+    late = {**report, "asked_per_s": 0, "resent": 3, "missed_trades": 1_000, "paused": True}
+    assert describe(late) == "12,300 trades taken, 299/s, 2 on the way, 3 resent, 1,000 missed trades, paused"

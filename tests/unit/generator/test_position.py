@@ -1,0 +1,40 @@
+"""Where a replay goes on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator.files import BadFile
+from generator.position import Position
+
+
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_only_what_is_settled_without_a_gap_is_behind_it(order, count):
+    position = Position(None, "source", "sink")
+    for number in order[:count]:
+        position.settled(number)
+    settled = set(order[:count])
+    assert position.blocks == next(n for n in range(13) if n not in settled)
+
+
+def test_it_is_kept_in_its_file(tmp_path):
+    path = tmp_path / "state"
+    position = Position(path, "source", "sink")
+    for number in (0, 1, 3):
+        position.settled(number)
+    position.save()
+    assert Position(path, "source", "sink").blocks == 2
+
+
+@pytest.mark.parametrize(("source", "sink"), [("another", "sink"), ("source", "another")])
+def test_the_state_of_another_replay_is_refused(tmp_path, source, sink):
+    Position(tmp_path / "state", "source", "sink").save()
+    with pytest.raises(BadFile, match="belongs to another"):
+        Position(tmp_path / "state", source, sink)
+
+
+def test_what_is_no_state_is_refused_and_not_overwritten(tmp_path):
+    (tmp_path / "trades.csv").write_text("ticker,price\n")
+    with pytest.raises(BadFile, match="does not hold the state"):
+        Position(tmp_path / "trades.csv", "source", "sink")
+    assert (tmp_path / "trades.csv").read_text() == "ticker,price\n"
