@@ -1,0 +1,283 @@
+"""Delivering the events of one trigger: attempts, retries, dead letters, replies."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from eventing.broker.config import TriggerSpec
+from eventing.broker.log import Log
+from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
+from eventing.broker.schema import Counts, Delivery, State, Stored
+from eventing.delivery import Verdict, delay_ms, error_attributes, parse_retry_after, verdict
+from eventing.event import Event
+from eventing.sender import Answer
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_MS = 300_000  # a KService's own limit (timeoutSeconds) is 300 s unless it says otherwise
+ORDER_KEY = "partitionkey"
+BROKEN_PAUSE_MS = 1_000
+_ONE_MS = 0.001
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Post(Protocol):
+    """One attempt over HTTP; whatever goes wrong is in the Answer."""
+
+    def __call__(
+        self, url: str, event: Event, *, timeout_ms: int, headers: Mapping[str, str]
+    ) -> Awaitable[Answer]: ...
+
+
+class Backlog(NamedTuple):
+    """What is on disk for a trigger when its dispatcher starts."""
+
+    open: int = 0
+    open_bytes: int = 0
+    first: int = 0
+    last: int = 0
+    kept: int = 0
+
+
+class Dispatcher:
+    """Delivers to one trigger; `spec` may be replaced at any time by a newer one of the same name.
+
+    `reply(stored, event)` puts an event that a subscriber answered with into the broker; it returns None when
+    it is on disk, or else why it was not taken.
+    """
+
+    def __init__(
+        self,
+        spec: TriggerSpec,
+        log: Log,
+        post: Post,
+        reply: Callable[[Stored, Event], Awaitable[Answer | None]],
+        totals: Counts,
+        backlog: Backlog,
+    ) -> None:
+        self.spec = spec
+        self.number = totals.trigger
+        self.before = totals  # of earlier runs
+        self.delivered = self.retried = self.dead_lettered = 0
+        self.open, self.open_bytes, self.kept = backlog.open, backlog.open_bytes, backlog.kept
+        self.attempts: dict[tuple[Verdict, int | None], int] = {}
+        self.last_error: dict[str, Any] | None = None
+        self.schedule = Schedule(max(backlog.first - 1, 0), backlog.last)
+        self._log, self._post, self._reply = log, post, reply
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    # -- events in -------------------------------------------------------------------------------------------
+
+    def expect(self, size: int, sign: int = 1) -> None:
+        """An event is about to be stored (or, with sign -1, was not): it counts in the backlog."""
+        self.open += sign
+        self.open_bytes += sign * size
+
+    def offer(self, stored: Stored) -> None:
+        """An event that matches has been stored."""
+        item = Item(stored.seq, stored.received_ms, stored.size, self._key(stored.event), stored)
+        self.schedule.offer(item)
+
+    def replay(self, reopened: Sequence[tuple[int, int]], kept: int) -> None:
+        """Deliveries, each (number, bytes), were opened again on disk; `kept` of them were dead letters."""
+        if reopened:
+            self.open += len(reopened)
+            self.open_bytes += sum(size for _, size in reopened)
+            self.kept -= kept
+            numbers = [seq for seq, _ in reopened]
+            self.schedule.rewind(min(numbers), max(numbers))
+            self.pump()
+
+    def pump(self) -> None:
+        """Start what may be started now."""
+        if self._stopped:
+            return
+        schedule, tasks = self.schedule, self._tasks
+        while len(tasks) < self.spec.parallelism:
+            item = schedule.take(now_ms())
+            if item is None:
+                break
+            task = asyncio.create_task(self._deliver(item))
+            tasks.add(task)
+            task.add_done_callback(self._finished)
+        if not self._reading and schedule.read_after() is not None:
+            self._reading = True
+            self._reader = asyncio.create_task(self._read())
+        self._set_timer()
+
+    async def stop(self, grace_s: float) -> None:
+        """Start nothing more; wait for what is in flight, then abandon it: it will be delivered again."""
+        self._stopped = True
+        if self._timer:
+            self._timer.cancel()
+        if self._reading:
+            await asyncio.wait([self._reader])
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.pump()
+
+    def _set_timer(self) -> None:
+        due_ms = self.schedule.next_due_ms()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due_ms is not None and len(self._tasks) < self.spec.parallelism:
+            wait_s = max((due_ms - now_ms()) / 1000, 0) + _ONE_MS
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self.pump)
+
+    async def _read(self) -> None:
+        """Read the next window of the backlog."""
+        after, head = self.schedule.read_after(), self.schedule.head
+        try:
+            if after is not None:
+                rows = await self._log.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
+                items = [(delivery.at_ms, self._item(delivery, stored)) for delivery, stored in rows]
+                self.schedule.fill(items, rows[-1][0].seq if rows else head, now_ms())
+        except Exception:
+            logger.exception("%s: the backlog could not be read, it will be tried again", self.spec.key)
+            await asyncio.sleep(BROKEN_PAUSE_MS / 1000)
+        finally:
+            self._reading = False
+        self.pump()
+
+    def _item(self, row: Delivery, stored: Stored) -> Item:
+        item = Item(stored.seq, stored.received_ms, stored.size, self._key(stored.event), stored)
+        item.state, item.attempts = State(row.state), row.attempts
+        item.status, item.error = row.status, row.error
+        return item
+
+    def _key(self, event: Event) -> str | None:
+        if not self.spec.ordered:
+            return None
+        return event.attributes.get(ORDER_KEY) or event.subject
+
+    # -- one attempt -----------------------------------------------------------------------------------------
+
+    async def _deliver(self, item: Item) -> None:
+        try:
+            await self._attempt(item)
+        except Exception:  # a full disk under a reply, or a defect: the delivery must not be forgotten
+            logger.exception(
+                "%s: a delivery of event %d broke off, it will be tried again", self.spec.key, item.seq
+            )
+            self.schedule.retry(item, now_ms() + BROKEN_PAUSE_MS)
+
+    async def _attempt(self, item: Item) -> None:
+        spec = self.spec
+        stored = item.stored or await self._log.load(item.seq)
+        if item.state is State.TO_SINK:
+            url = spec.dead_letter_url
+            if url is None:  # the sink was taken away meanwhile
+                return self._keep(item)
+            event = stored.event.with_attributes(**msgspec.json.decode(item.error or b"{}"))
+            headers = {"Kn-Namespace": spec.namespace}
+        else:
+            url, event = spec.subscriber_url, stored.event
+            headers = {"Kn-Namespace": spec.namespace, "Prefer": "reply"}
+        if item.attempts:
+            headers["Delivery-Attempt"] = str(item.attempts + 1)
+        timeout_ms = spec.delivery.timeout_ms or DEFAULT_TIMEOUT_MS
+        answer = await self._post(url, event, timeout_ms=timeout_ms, headers=headers)
+        item.attempts += 1
+        answer, judged = await self._judge(item, stored, answer)
+        item.status = answer.status
+        self._count(judged, answer.status)
+        if judged is Verdict.DONE:
+            self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
+        elif judged is Verdict.RETRY and item.attempts <= spec.delivery.retry:
+            self._try_again(item, url, answer)
+        else:
+            self._give_up(item, url, answer)
+        return None
+
+    async def _judge(self, item: Item, stored: Stored, answer: Answer) -> tuple[Answer, Verdict]:
+        """The verdict on an answer; a reply is put into the broker first, and is part of it."""
+        if not answer.body and "ce-specversion" not in answer.headers:
+            return answer, verdict(answer.status, b"", False)
+        event = answer.reply()
+        judged = verdict(answer.status, answer.body, event is not None)
+        if judged is Verdict.DONE and event is not None and item.state is State.PENDING:
+            refused = await self._reply(stored, event)
+            if refused is not None:
+                return refused, verdict(refused.status, b"", False)
+        return answer, judged
+
+    def _try_again(self, item: Item, url: str, answer: Answer) -> None:
+        self.retried += 1
+        asked_ms = None
+        if answer.status in (429, 503):
+            asked_ms = parse_retry_after(answer.headers.get("Retry-After"), time.time())
+        due_ms = now_ms() + delay_ms(self.spec.delivery, item.attempts - 1, asked_ms)
+        if item.state is State.PENDING:
+            item.error = self._error(url, answer)
+        self._write(item, due_ms)
+        self.schedule.retry(item, due_ms)
+
+    def _give_up(self, item: Item, url: str, answer: Answer) -> None:
+        """The subscriber will not have it: to the sink; the sink will not have it: keep it here."""
+        if item.state is State.TO_SINK:
+            self._error(url, answer)
+            return self._keep(item)
+        item.error = self._error(url, answer)
+        if self.spec.dead_letter_url is None:
+            return self._keep(item)
+        item.state, item.attempts = State.TO_SINK, 0
+        self._write(item, 0)
+        self.schedule.retry(item, 0)
+        return None
+
+    def _keep(self, item: Item) -> None:
+        self.kept += 1
+        self._settle(item, State.KEPT)
+
+    def _settle(self, item: Item, state: State) -> None:
+        if state is State.DELIVERED:
+            self.delivered += 1
+        else:
+            self.dead_lettered += 1
+        item.state = state
+        self.expect(item.size, -1)
+        self._write(item, now_ms())
+        self.schedule.done(item)
+
+    def _write(self, item: Item, at_ms: int) -> None:
+        row = Delivery(item.seq, self.number, item.state, item.attempts, at_ms, item.status, item.error)
+        self._log.settle(row, self.totals())
+
+    def totals(self) -> Counts:
+        """Counts over all runs."""
+        before = self.before
+        return Counts(
+            before.delivered + self.delivered,
+            before.retried + self.retried,
+            before.dead_lettered + self.dead_lettered,
+            self.number,
+        )
+
+    def _error(self, url: str, answer: Answer) -> bytes:
+        body = answer.body or answer.error.encode()
+        text = body[:200].decode(errors="replace")
+        self.last_error = {"at_ms": now_ms(), "url": url, "status": answer.status, "text": text}
+        return msgspec.json.encode(error_attributes(url, answer.status, body))
+
+    def _count(self, judged: Verdict, status: int | None) -> None:
+        self.attempts[judged, status] = self.attempts.get((judged, status), 0) + 1

@@ -1,0 +1,259 @@
+"""The broker at work: what it takes in, for which triggers, and how the set of triggers changes."""
+
+import asyncio
+import logging
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from eventing.broker.config import (
+    AddressMap,
+    BrokerSpec,
+    Config,
+    ConfigError,
+    Document,
+    TriggerSpec,
+    parse_trigger,
+)
+from eventing.broker.dispatch import Backlog, Dispatcher, Post, now_ms
+from eventing.broker.log import Log, LogError
+from eventing.broker.schema import BACKLOGS, PARKED, Counts, Stored
+from eventing.event import Event
+from eventing.sender import Answer
+
+logger = logging.getLogger(__name__)
+
+HOPS = "knativebrokerttl"
+MAX_HOPS = 255  # Knative's ingress: MAX_TTL
+ARRIVAL = "knativearrivaltime"
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
+
+
+class Outcome(Enum):
+    """What became of events at the door."""
+
+    STORED = "STORED"
+    NO_BROKER = "NO_BROKER"
+    SPENT = "SPENT"  # replied from trigger to trigger too many times
+    BACKLOG_FULL = "BACKLOG_FULL"
+    BUSY = "BUSY"
+    NOT_WRITTEN = "NOT_WRITTEN"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds. Backlog: of each trigger, dead letters that are kept here included."""
+
+    backlog_events: int = 1_000_000
+    backlog_bytes: int = 4 << 30
+    waiting_events: int = 10_000
+    waiting_bytes: int = 64 << 20
+    parallelism: int = 32
+
+
+class Engine:
+    """Use: `Engine(...)`, `apply(config)`, `accept(...)`, `stop()`. All calls on one event loop."""
+
+    def __init__(self, log: Log, post: Post, addresses: AddressMap, limits: Limits) -> None:
+        self.brokers: dict[str, BrokerSpec] = {}
+        self.dispatchers: dict[str, Dispatcher] = {}
+        self.addresses = addresses
+        self.limits = limits
+        self.log = log
+        self.accepted = 0
+        self.refused: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        self.parked: dict[str, int] = {}  # open deliveries of triggers that do not run
+        self._post = post
+        self._by_broker: dict[str, list[Dispatcher]] = {}
+        self._from_files: dict[str, TriggerSpec] = {}
+        self._attached: dict[str, TriggerSpec] = {}
+        self._changing = asyncio.Lock()
+
+    # -- events in -------------------------------------------------------------------------------------------
+
+    async def accept(self, broker: str, events: Sequence[Event], hops: int | None = None) -> Outcome:
+        """Store events, all or none; STORED means on disk, with a delivery for each trigger that matches.
+
+        `hops` is what is left for a reply; None: as the event says, or the most there is.
+        """
+        outcome = self._admit(broker, events)
+        if outcome is Outcome.STORED:
+            taken = []
+            for event in events:
+                left, event = _hop(event, hops)
+                if left <= 0:
+                    outcome = Outcome.SPENT
+                    break
+                taken.append((left, event))
+            else:
+                outcome = await self._store(broker, taken)
+        if outcome is not Outcome.STORED:
+            self.refused[outcome] += 1
+        return outcome
+
+    def _admit(self, broker: str, events: Sequence[Event]) -> Outcome:
+        limits = self.limits
+        if broker not in self.brokers:
+            return Outcome.NO_BROKER
+        if self.log.waiting_events >= limits.waiting_events or self.log.waiting_bytes >= limits.waiting_bytes:
+            return Outcome.BUSY
+        for dispatcher in self._by_broker[broker]:
+            if (
+                dispatcher.open + dispatcher.kept >= limits.backlog_events
+                or dispatcher.open_bytes >= limits.backlog_bytes
+            ) and any(dispatcher.spec.matches(event.attributes) for event in events):
+                return Outcome.BACKLOG_FULL
+        return Outcome.STORED
+
+    async def _store(self, broker: str, events: Iterable[tuple[int, Event]]) -> Outcome:
+        received_ms = now_ms()
+        arrival = (
+            datetime.fromtimestamp(received_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+        )
+        taken: list[tuple[Stored, list[Dispatcher]]] = []
+        for hops, event in events:
+            event = event.with_attributes(**{ARRIVAL: arrival})
+            matching = [d for d in self._by_broker[broker] if d.spec.matches(event.attributes)]
+            stored = self.log.append(broker, received_ms, hops, event, [d.number for d in matching])
+            for dispatcher in matching:
+                dispatcher.expect(stored.size)
+            taken.append((stored, matching))
+
+        def deliver() -> None:
+            for stored, matching in taken:
+                for dispatcher in matching:
+                    dispatcher.offer(stored)
+                    dispatcher.pump()
+            self.accepted += len(taken)
+
+        try:
+            await self.log.synced(deliver)
+        except LogError as error:
+            logger.error("events were refused: %s", error)  # noqa: TRY400 - the text says it all
+            for stored, matching in taken:
+                for dispatcher in matching:
+                    dispatcher.expect(stored.size, -1)
+            return Outcome.NOT_WRITTEN
+        return Outcome.STORED
+
+    async def _reply(self, stored: Stored, event: Event) -> Answer | None:
+        """A subscriber's answer is an event: into the same broker, with one hop less than its cause had."""
+        outcome = await self.accept(stored.broker, [event], stored.hops - 1)
+        if outcome is Outcome.STORED:
+            return None
+        status = 400 if outcome is Outcome.SPENT else 503
+        return Answer(status, error=f"the broker did not take the reply: {outcome.value}")
+
+    # -- triggers --------------------------------------------------------------------------------------------
+
+    async def apply(self, config: Config) -> None:
+        """Run what the files say, beside what is attached. Raises nothing: the config is checked already."""
+        async with self._changing:
+            self.brokers = dict(config.brokers)
+            self._from_files = dict(config.triggers)
+            rows = await self.log.read("SELECT name, attached FROM triggers WHERE attached IS NOT NULL")
+            self._attached = {}
+            for name, document in rows:
+                try:
+                    self._attached[name] = self.parse(msgspec.json.decode(document), f"attached {name}")
+                except ConfigError as error:
+                    logger.warning("this attached Trigger does not run: %s", error)
+            await self._run()
+
+    def parse(self, document: Document, where: str) -> TriggerSpec:
+        """A Trigger for the brokers that run here. Raises ConfigError."""
+        return parse_trigger(
+            document, self.brokers, self.addresses, where, parallelism=self.limits.parallelism
+        )
+
+    async def attach(self, document: Document) -> TriggerSpec:
+        """Add a Trigger, or replace an attached one; it outlives a restart. Raises ConfigError."""
+        async with self._changing:
+            spec = self.parse(document, "attach")
+            if spec.key in self._from_files:
+                raise ConfigError(
+                    f"Trigger {spec.key} comes from a file: change it there, or choose another name"
+                )
+            await self._remember(spec.key, msgspec.json.encode(document))
+            self._attached[spec.key] = spec
+            await self._run()
+            return spec
+
+    async def detach(self, key: str) -> None:
+        """Remove an attached Trigger. What it has not been delivered stays, for when it comes back.
+
+        Raises KeyError when there is none, ConfigError when it comes from a file.
+        """
+        async with self._changing:
+            if key in self._from_files:
+                raise ConfigError(f"Trigger {key} comes from a file: remove it there")
+            del self._attached[key]
+            await self._remember(key, None)
+            await self._run()
+
+    def is_attached(self, key: str) -> bool:
+        return key in self._attached and key not in self._from_files
+
+    async def stop(self, grace_s: float) -> None:
+        """Let what is in flight finish, for at most `grace_s`."""
+        await asyncio.gather(*(dispatcher.stop(grace_s) for dispatcher in self.dispatchers.values()))
+
+    async def _run(self) -> None:
+        """Make the dispatchers those of the specs."""
+        specs = self._attached | self._from_files
+        removed = [self.dispatchers.pop(key) for key in self.dispatchers.keys() - specs.keys()]
+        self._route()
+        await asyncio.gather(*(dispatcher.stop(grace_s=5) for dispatcher in removed))
+        for key, spec in specs.items():
+            if key in self.dispatchers:
+                self.dispatchers[key].spec = spec
+            else:
+                self.dispatchers[key] = await self._start(spec)
+        self._route()
+        self.parked = {name: count for name, count in await self.log.read(PARKED) if name not in specs}
+        for dispatcher in self.dispatchers.values():
+            dispatcher.pump()
+
+    def _route(self) -> None:
+        self._by_broker = {
+            broker: [d for d in self.dispatchers.values() if d.spec.broker == broker]
+            for broker in self.brokers
+        }
+
+    async def _start(self, spec: TriggerSpec) -> Dispatcher:
+        def register(db: sqlite3.Connection) -> tuple[Any, ...]:
+            db.execute("INSERT INTO triggers (name) VALUES (?) ON CONFLICT DO NOTHING", (spec.key,))
+            found = db.execute(
+                "SELECT delivered, retried, dead_lettered, id FROM triggers WHERE name = ?", (spec.key,)
+            )
+            return tuple(found.fetchone())
+
+        totals = Counts(*await self.log.change(register))
+        rows = await self.log.read(BACKLOGS, (totals.trigger,))
+        return Dispatcher(spec, self.log, self._post, self._reply, totals, Backlog(*rows[0]))
+
+    async def _remember(self, key: str, document: bytes | None) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO triggers (name) VALUES (?) ON CONFLICT DO NOTHING", (key,))
+            db.execute("UPDATE triggers SET attached = ? WHERE name = ?", (document, key))
+
+        await self.log.change(write)
+
+
+def _hop(event: Event, hops: int | None) -> tuple[int, Event]:
+    """The hops left of an event, and the event without the attribute, which subscribers do not see.
+
+    As Knative's ingress (pkg/broker/ttl.go): given, one less; none, or not an Integer, the most there is.
+    """
+    given = event.attributes.get(HOPS)
+    if given is not None:
+        event = Event({name: value for name, value in event.attributes.items() if name != HOPS}, event.data)
+        if hops is None and _INTEGER.fullmatch(given) and -(1 << 31) <= int(given) < 1 << 31:
+            hops = int(given) - 1
+    return (MAX_HOPS if hops is None else hops), event

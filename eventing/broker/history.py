@@ -1,0 +1,169 @@
+"""Looking into the log, and delivering from it again: events as they came, dead letters, replay."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from eventing.broker.dispatch import Dispatcher
+from eventing.broker.engine import Engine
+from eventing.broker.schema import ALL_EVENTS, OPEN, State, Stored, stored
+from eventing.codec import encode_structured
+
+MAX_PAGE_EVENTS = 1_000
+MAX_PAGE_BYTES = 16 << 20
+STEP = 500
+
+_NEWEST = "SELECT seq, bytes FROM events WHERE {where} ORDER BY seq DESC LIMIT ?"
+_AFTER = "SELECT seq, bytes FROM events WHERE seq > ? AND {where} ORDER BY seq LIMIT ?"
+_OF_TYPE = "json_extract(CAST(attributes AS TEXT), '$.type') = ?"
+_OF_BROKER = """
+SELECT seq, attributes FROM events WHERE seq > ? AND seq <= ? AND broker = ? ORDER BY seq LIMIT ?
+"""
+_KEPT = f"""
+SELECT DISTINCT d.seq, e.bytes FROM deliveries d JOIN events e USING (seq)
+WHERE d.state = {State.KEPT:d} AND d.seq > ? ORDER BY d.seq LIMIT ?
+"""  # noqa: S608 - only constants
+_REOPEN_KEPT = f"""
+UPDATE deliveries SET state = {State.PENDING:d}, attempts = 0, at_ms = 0
+WHERE state = {State.KEPT:d} AND trigger = ? AND seq BETWEEN ? AND ?
+RETURNING seq, (SELECT bytes FROM events e WHERE e.seq = deliveries.seq)
+"""  # noqa: S608 - only constants
+_REOPEN = f"""
+INSERT INTO deliveries (seq, trigger, state, attempts, at_ms)
+SELECT seq, ?, {State.PENDING:d}, 0, 0 FROM events WHERE seq = ?
+ON CONFLICT DO UPDATE SET state = {State.PENDING:d}, attempts = 0, at_ms = 0 WHERE state NOT IN {OPEN}
+RETURNING seq, (SELECT bytes FROM events e WHERE e.seq = deliveries.seq)
+"""  # noqa: S608 - only constants
+
+
+class History:
+    """Reads of the log for people and tools, and replays."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._log = engine, engine.log
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def events(self, after: int | None, limit: int, type_: str | None) -> list[dict[str, Any]]:
+        """Events with their deliveries: those after a number in order, or else the newest, newest first."""
+        await self._log.synced()
+        where, values = (_OF_TYPE, [type_]) if type_ else ("1", [])
+        if after is None:
+            rows = await self._log.read(_NEWEST.format(where=where), [*values, limit])
+        else:
+            rows = await self._log.read(_AFTER.format(where=where), [after, *values, limit])
+        return await self._described(rows)
+
+    async def dead_letters(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Events of which a delivery is kept here, in order, with the reasons."""
+        await self._log.synced()
+        return await self._described(await self._log.read(_KEPT, (after, limit)))
+
+    async def _described(self, rows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+        """The events of (number, bytes) with their deliveries: at least one, within MAX_PAGE_BYTES."""
+        numbers, total = list[int](), 0
+        for seq, size in rows:
+            total += size
+            if numbers and total > MAX_PAGE_BYTES:
+                break
+            numbers.append(seq)
+        marks = ",".join("?" * len(numbers))
+        found = await self._log.read(f"{ALL_EVENTS} WHERE seq IN ({marks})", numbers)
+        deliveries = await self._log.read(
+            "SELECT d.seq, t.name, d.state, d.attempts, d.at_ms, d.status, d.error FROM deliveries d "  # noqa: S608
+            f"JOIN triggers t ON t.id = d.trigger WHERE d.seq IN ({marks}) ORDER BY d.trigger",
+            numbers,
+        )
+        by_event = defaultdict(list)
+        for seq, *delivery in deliveries:
+            by_event[seq].append(_delivery(*delivery))
+        by_number = {row[0]: _event(stored(row)) for row in found}
+        return [by_number[seq] | {"deliveries": by_event[seq]} for seq in numbers if seq in by_number]
+
+    # -- delivering again ------------------------------------------------------------------------------------
+
+    async def replay_dead_letters(self, seq: int | None = None) -> int:
+        """Deliver the dead letters of one event, or all, again to the triggers that run; how many."""
+        count, after = 0, 0 if seq is None else seq - 1
+        while rows := await self._log.read(_KEPT, (after, STEP if seq is None else 1)):
+            first, after = rows[0][0], rows[-1][0]
+            if seq is not None and first != seq:
+                break
+            for dispatcher in list(self._engine.dispatchers.values()):
+                reopened = await self._reopen(_REOPEN_KEPT, [(dispatcher.number, first, after)])
+                dispatcher.replay(reopened, kept=len(reopened))
+                count += len(reopened)
+        return count
+
+    async def forget_dead_letter(self, seq: int) -> int:
+        """Give up the dead letters of an event for good: they count as dead-lettered; how many."""
+
+        def forget(db: sqlite3.Connection) -> list[int]:
+            rows = db.execute(
+                f"UPDATE deliveries SET state = {State.DEAD_LETTERED:d} "  # noqa: S608
+                f"WHERE seq = ? AND state = {State.KEPT:d} RETURNING trigger",
+                (seq,),
+            )
+            return [row[0] for row in rows.fetchall()]
+
+        triggers = await self._log.change(forget)
+        for dispatcher in self._engine.dispatchers.values():
+            dispatcher.kept -= triggers.count(dispatcher.number)
+        return len(triggers)
+
+    async def replay(self, dispatcher: Dispatcher, first: int, last: int) -> tuple[int, int]:
+        """Deliver what is retained from `first` to `last` and matches to a trigger, once more.
+
+        Returns how many, and the number it got to: less than `last` when the trigger's backlog is full.
+        """
+        spec, count, after = dispatcher.spec, 0, first - 1
+        while dispatcher.open < self._engine.limits.backlog_events:
+            rows = await self._log.read(
+                _OF_BROKER,
+                (after, last, spec.broker, STEP),
+            )
+            if not rows:
+                return count, last
+            after = rows[-1][0]
+            wanted = [seq for seq, attributes in rows if spec.matches(msgspec.json.decode(attributes))]
+            numbers = [(dispatcher.number, seq) for seq in wanted]
+            kept = await self._reopen(_REOPEN_KEPT, [(*number, number[1]) for number in numbers])
+            fresh = await self._reopen(_REOPEN, numbers)
+            dispatcher.replay(kept + fresh, kept=len(kept))
+            count += len(kept) + len(fresh)
+        return count, after
+
+    async def _reopen(self, sql: str, values: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+        """(number, bytes) of the deliveries that are open again."""
+
+        def reopen(db: sqlite3.Connection) -> list[tuple[int, int]]:
+            return [row for value in values for row in db.execute(sql, value).fetchall()]
+
+        return await self._log.change(reopen) if values else []
+
+
+def _event(entry: Stored) -> dict[str, Any]:
+    return {
+        "number": entry.seq,
+        "broker": entry.broker,
+        "received_ms": entry.received_ms,
+        "hops": entry.hops,
+        "event": msgspec.Raw(encode_structured(entry.event)[1]),
+    }
+
+
+def _delivery(
+    name: str, state: int, attempts: int, at_ms: int, status: int | None, error: bytes | None
+) -> dict[str, Any]:
+    """A delivery in words. `at_ms`: when it was settled, or while it is open, the earliest next attempt."""
+    words = {
+        "trigger": name,
+        "state": State(state).name,
+        "attempts": attempts,
+        "at_ms": at_ms,
+        "status": status,
+    }
+    return words | ({"error": msgspec.Raw(error)} if error else {})

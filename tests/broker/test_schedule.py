@@ -1,0 +1,129 @@
+"""The schedule alone: nothing is lost or doubled, order and bounds hold, whatever comes in whatever order."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventing.broker.schedule import Item, Schedule
+from eventing.broker.schema import Stored
+from eventing.event import Event
+
+SIZE = 100
+EVENT = Event({"id": "1"}, None)
+
+
+def item(seq: int, key: str | None = None) -> Item:
+    return Item(seq, seq, SIZE, key, Stored(seq, "b", seq, 255, EVENT, SIZE))
+
+
+class Disk:
+    """The backlog as the log would give it."""
+
+    def __init__(self, schedule: Schedule, keys: int) -> None:
+        self.schedule, self.keys = schedule, keys
+        self.open: list[int] = []
+        self.head = 0
+
+    def key(self, seq: int) -> str | None:
+        return f"k{seq % self.keys}" if self.keys else None
+
+    def accept(self) -> None:
+        self.head += 1
+        self.open.append(self.head)
+        self.schedule.offer(item(self.head, self.key(self.head)))
+
+    def read(self, limit: int, now_ms: int) -> None:
+        after = self.schedule.read_after()
+        if after is not None:
+            rows = [seq for seq in self.open if seq > after][:limit]
+            found = [(0, item(seq, self.key(seq))) for seq in rows]
+            self.schedule.fill(found, rows[-1] if rows else self.head, now_ms)
+
+
+STEPS = st.lists(
+    st.sampled_from(["accept", "accept", "accept", "read", "take", "done", "retry", "wait"]), max_size=200
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, st.integers(0, 3), st.randoms(use_true_random=False))
+def test_each_item_is_taken_until_it_is_done_and_the_bounds_hold(
+    steps: list[str], keys: int, rng: object
+) -> None:
+    schedule = Schedule(window=4, window_bytes=5 * SIZE, max_held=8)
+    disk = Disk(schedule, keys)
+    now_ms, flying, done = 0, list[Item](), list[int]()
+
+    def finish(again: bool) -> None:
+        one = flying.pop(rng.randrange(len(flying)))  # type: ignore[attr-defined]
+        if again:
+            schedule.retry(one, now_ms + 10)
+        else:
+            schedule.done(one)
+            disk.open.remove(one.seq)
+            done.append(one.seq)
+
+    for step in [*steps, *["read", "take", "done", "wait"] * 600]:
+        match step:
+            case "accept":
+                disk.accept()
+            case "read":
+                disk.read(3, now_ms)
+            case "take" if (taken := schedule.take(now_ms)) is not None:
+                assert taken.seq not in [one.seq for one in flying], "in flight twice"
+                if keys:
+                    assert taken.key not in [one.key for one in flying], "overtaken within its key"
+                flying.append(taken)
+            case "done" | "retry" if flying:
+                finish(step == "retry")
+            case "wait":
+                now_ms += 7
+        assert len(schedule.held) <= 8 + 3
+        assert schedule.held_bytes <= 5 * SIZE + 3 * SIZE
+    assert sorted(done) == list(range(1, disk.head + 1))
+    assert (schedule.held, schedule.held_bytes, disk.open) == ({}, 0, [])
+    for key in range(keys):
+        assert [seq for seq in done if seq % keys == key] == [
+            seq for seq in range(1, disk.head + 1) if seq % keys == key
+        ]
+
+
+def test_an_item_that_waits_does_not_hold_up_the_ones_behind() -> None:
+    schedule = Schedule()
+    for seq in (1, 2):
+        schedule.offer(item(seq))
+    first = schedule.take(0)
+    assert first is not None
+    schedule.retry(first, 1_000)
+    second = schedule.take(0)
+
+    assert second is not None
+    assert second.seq == 2
+    assert schedule.take(999) is None
+    assert schedule.next_due_ms() == 1_000
+    assert schedule.take(1_000) is first
+    assert first.stored is None, "an event that waits is not kept in memory"
+
+
+def test_new_events_stay_on_disk_while_older_ones_are_there() -> None:
+    schedule = Schedule(cursor=0, head=5)
+    schedule.offer(item(6))
+
+    assert schedule.take(0) is None
+    assert schedule.read_after() == 0
+    schedule.fill([(0, item(seq)) for seq in range(1, 7)], 6, 0)
+    assert schedule.read_after() is None
+    assert [schedule.take(0).seq for _ in range(6)] == [1, 2, 3, 4, 5, 6]  # type: ignore[union-attr]
+
+
+def test_a_rewind_reads_again_but_takes_nothing_that_is_held() -> None:
+    schedule = Schedule()
+    for seq in (1, 2, 3):
+        schedule.offer(item(seq))
+    for _ in range(2):
+        schedule.done(schedule.take(0))  # type: ignore[arg-type]
+    schedule.rewind(1, 2)
+
+    assert schedule.read_after() == 0
+    schedule.fill([(0, item(seq)) for seq in (1, 3)], 3, 0)
+    assert [schedule.take(0).seq for _ in range(2)] == [3, 1]  # type: ignore[union-attr]
+    assert schedule.take(0) is None
