@@ -52,7 +52,7 @@ class Up:
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self.data = data
-        self.port, self.broker_port = free_port(), 0
+        self.port = free_port()
         self._output = data.with_suffix(".out")
         ports = ("--port", str(self.port))
         with self._output.open("w") as output:

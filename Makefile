@@ -1,0 +1,60 @@
+# Two commands to begin with: `make up` and `make test`. Each sets up what it needs, in .venv, the first time.
+#
+# With uv on PATH, uv does it (and finds a Python by itself). Without, Python 3.11 or later with its venv module
+# is enough: uv is then installed into .venv by pip.
+
+VENV := .venv
+PYTHON ?= python3
+ARGS ?=
+UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test lint types check format clean
+.DELETE_ON_ERROR:
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Options of a command go into ARGS: make up ARGS="--for 20s", make test ARGS="tests/unit -k money"'
+
+up: $(READY) ## Run the whole pipeline on this machine, until Ctrl-C
+	@$(VENV)/bin/tradewind up $(ARGS)
+
+test: $(READY) ## Run the tests
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(READY) ## Look for mistakes and for code that is not formatted
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: $(READY) ## Check the types
+	@$(VENV)/bin/mypy
+
+check: lint types test ## All three
+
+format: $(READY) ## Format the code, and mend what can be mended
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+setup: $(READY) ## Only set up
+
+clean: ## Remove the environment and all caches, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --inexact: a uv that pip put into .venv stays there.
+$(READY): pyproject.toml uv.lock $(if $(findstring $(VENV)/,$(UV)),$(UV))
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --locked --inexact --quiet
+	@touch $@
+
+$(VENV)/bin/uv:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing. On Debian or Ubuntu: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`." \
+	    "Name another (make PYTHON=python3.12 up), or install uv, which brings one." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV): this takes a minute, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,404 @@
+"""The commands as a user calls them; where they talk HTTP, to a real server with canned answers."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from trades.stores.sqlite import SqliteStore
+from trades.trade import Trade, TradeEvent
+from tradewind.cli import app
+from tradewind.folder import DataFolder, Run
+
+runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
+
+ROW = {
+    "ticker": "BRK.B",
+    "name": "Berkshire Hathaway",
+    "price": "400.1000",
+    "volume": 12_345,
+    "value": "4939234.5000",
+    "trade_count": 7,
+    "high": "401.0000",
+    "low": "399.0000",
+    "last_trade_time": "2026-01-31T09:30:00.250Z",
+}
+LETTER = {
+    "key": "abc123def4567890",
+    "received": "2026-01-31T09:30:00.250Z",
+    "attributes": {"id": "e1", "source": "/s", "type": "trade.executed.v1"},
+    "data": {"text": "{}", "base64": None, "size": 2},
+    "destination": "http://127.0.0.1:8082",
+    "status": "400",
+    "reason": "price must be greater than 0",
+    "replayed": None,
+}
+
+
+class Server:
+    """Answers (status, JSON) by (method, path); remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, Any] | Callable[[bytes], tuple[int, Any]]] = {}
+        self.asked: list[tuple[str, str, dict[str, list[str]], dict[str, str], bytes]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_one(self) -> None:
+                url = urlsplit(self.path)
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                server.asked.append((self.command, url.path, parse_qs(url.query), headers, body))
+                answer = server.answers.get((self.command, url.path), (404, {"detail": "never traded"}))
+                status, value = answer(body) if callable(answer) else answer
+                encoded = b"" if value is None else json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(encoded)))
+                self.end_headers()
+                self.wfile.write(encoded)
+
+            do_GET = do_POST = handle_one  # noqa: N815 - http.server's names
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    serving = Server()
+    thread = threading.Thread(target=serving.http.serve_forever, args=(0.01,))
+    thread.start()
+    yield serving
+    serving.http.shutdown()
+    thread.join()
+    serving.http.server_close()
+
+
+@pytest.fixture
+def data(tmp_path: Path, server: Server) -> Iterator[str]:
+    """The folder of a pipeline that runs, as far as other commands can see."""
+    folder = DataFolder(tmp_path / "data")
+    with folder.locked():
+        ingress = server.url + "/tradewind/default"
+        folder.write_run(Run(1, 1, str(folder.path), folder.store_url, server.url, server.url, ingress))
+        yield str(folder.path)
+
+
+def call(*arguments: str, code: int = 0) -> str:
+    result = runner.invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+# Help
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    script = (
+        "import sys\nfrom tradewind.cli import app\nprint(*sorted(set(sys.modules) & set(sys.argv[1:])))\n"
+    )
+    heavy = (
+        "aiohttp",
+        "pydantic",
+        "flask",
+        "starlette",
+        "aerospike",
+        "functions",
+        "uvicorn",
+        "generator.run",
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *heavy, "typer"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["typer"]
+
+
+COMMANDS = ("up", "generate", "send", "query", "verify", "repair", "dlq", "events")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str) -> None:
+    assert command in call("--help")
+    assert "Usage: " in call(command, "--help")
+
+
+@pytest.mark.parametrize("command", ["up", "send", "query", "verify", "repair", "events"])
+def test_exit_codes_are_documented(command: str) -> None:
+    assert "Exit code: 0" in call(command, "--help")
+
+
+def test_generate_is_the_generator() -> None:
+    output = call("generate", "--help")
+    assert "--k-sink" in output
+    assert "--trades-per-second" in output
+
+
+# Nothing runs
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("query",), ("send", "A", "1", "1"), ("events",), ("dlq", "list"), ("repair",), ("dlq", "show", "x")],
+)
+def test_without_a_pipeline_the_way_to_one_is_shown(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert "`tradewind up" in call(*arguments, "--data", str(tmp_path / "none"), code=2)
+
+
+def test_a_server_that_does_not_answer_is_named(data: str) -> None:
+    assert "No answer from http://127.0.0.1:1" in call("query", "--url", "http://127.0.0.1:1", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("up", "--for", "soon"), "not a duration"),
+        (("up", "--port", "70000"), "--port"),
+        (("query", "--trades"), "need a TICKER"),
+        (("dlq", "replay"), "KEY, or --all"),
+        (("dlq", "replay", "k", "--all"), "KEY, or --all"),
+    ],
+)
+def test_wrong_options_are_said(arguments: tuple[str, ...], words: str) -> None:
+    assert words in call(*arguments, code=2)
+
+
+# Query
+
+
+def test_the_list(server: Server, data: str) -> None:
+    server.answers["GET", "/v1/tickers"] = (200, {"tickers": [ROW], "total": 4_064})
+    output = call("query", "--data", data, "--sort", "value", "-n", "5", "-q", "berk")
+    assert "BRK.B" in output
+    assert "12,345" in output
+    assert "1 of 4,064 tickers" in output
+    assert server.asked[0][2] == {"sort": ["value"], "order": ["desc"], "limit": ["5"], "q": ["berk"]}
+
+
+def test_a_ticker(server: Server, data: str) -> None:
+    server.answers["GET", "/v1/tickers/BRK.B"] = (200, ROW)
+    output = call("query", "BRK.B", "--data", data)
+    assert "Berkshire Hathaway" in output
+    assert "401.0000" in output
+    assert json.loads(call("query", "BRK.B", "--data", data, "--json")) == ROW
+
+
+@pytest.mark.parametrize(
+    ("option", "rows"),
+    [
+        ("trades", [{"id": "e1-0", "source": "/s", "time": "t", "price": "1.0000", "volume": 5}]),
+        ("prices", [{"price": "1.0000", "volume": 5, "trade_count": 2, "latest_time": "t"}]),
+    ],
+)
+def test_its_trades_and_prices(server: Server, data: str, option: str, rows: list[dict[str, Any]]) -> None:
+    answer = {"ticker": "A/B", option: rows, "next_cursor": None}
+    server.answers["GET", f"/v1/tickers/A%2FB/{option}"] = (200, answer)
+    output = call("query", "A/B", f"--{option}", "--data", data)
+    assert all(str(value) in output for value in rows[0].values())
+
+
+def test_one_that_never_traded(data: str) -> None:
+    assert "never traded" in call("query", "NONE", "--data", data, code=1)
+
+
+# Send
+
+
+def noted(server: Server, verdicts: dict[str, str]) -> None:
+    """The server takes events, and notes them with these verdicts."""
+    seen: list[dict[str, Any]] = []
+
+    def take(body: bytes) -> tuple[int, Any]:
+        headers = server.asked[-1][3]
+        structured = "structured" if "ce-id" not in headers else ""
+        event = json.loads(body) if structured else {"id": headers["ce-id"], "source": headers["ce-source"]}
+        for function, verdict in verdicts.items():
+            attributes = {"id": event["id"], "source": event["source"]}
+            reason = "" if verdict != "BAD_REQUEST" else "price must be greater than 0"
+            seen.insert(
+                0,
+                {
+                    "function": function,
+                    "time": "2999-01-01T00:00:00.000Z",
+                    "attributes": attributes,
+                    "verdict": verdict,
+                    "reason": reason,
+                },
+            )
+        return 202, None
+
+    server.answers["POST", "/tradewind/default"] = take
+    server.answers["GET", "/v1/events"] = lambda _: (200, {"events": seen})
+    server.answers["GET", "/v1/tickers/BRK.B"] = (200, ROW)
+
+
+DONE = {"store_trade": "STORED", "update_summary": "COUNTED"}
+
+
+@pytest.mark.parametrize("form", [(), ("--structured",)])
+def test_a_trade_and_what_became_of_it(server: Server, data: str, form: tuple[str, ...]) -> None:
+    noted(server, DONE)
+    arguments = (
+        "send",
+        "BRK.B",
+        "400.10",
+        "5",
+        "--id",
+        "e1",
+        "--time",
+        "2026-01-31T09:30:00Z",
+        "--data",
+        data,
+        *form,
+    )
+    report = json.loads(call(*arguments, "--json"))
+    assert (report["id"], report["status"], report["verdicts"], report["ticker"]) == ("e1", 202, DONE, ROW)
+    _, _, _, headers, body = server.asked[0]
+    trade = json.loads(body)["data"] if form else json.loads(body)
+    assert trade == {"ticker": "BRK.B", "price": "400.10", "volume": 5, "timestamp": "2026-01-31T09:30:00Z"}
+    assert ("ce-id" in headers) == (not form)
+    assert "update_summary: COUNTED" in call(*arguments)
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [{}, {"store_trade": "STORED"}, {"store_trade": "BAD_REQUEST", "update_summary": "BAD_REQUEST"}],
+)
+def test_one_that_was_not_done(server: Server, data: str, verdicts: dict[str, str]) -> None:
+    noted(server, verdicts)
+    output = call("send", "BRK.B", "0", "5", "--data", data, code=1)
+    assert ("price must be greater than 0" in output) == ("BAD_REQUEST" in verdicts.values())
+
+
+def test_one_that_the_broker_refuses(server: Server, data: str) -> None:
+    server.answers["POST", "/tradewind/default"] = (400, {"detail": "attribute id is empty"})
+    assert "400 attribute id is empty" in call("send", "A", "1", "1", "--data", data, code=1)
+
+
+def test_what_an_earlier_event_with_this_id_became_does_not_count(server: Server, data: str) -> None:
+    noted(server, {})
+    old = [
+        {
+            "function": function,
+            "time": "2001-01-01T00:00:00.000Z",
+            "attributes": {"id": "e1", "source": "/tradewind/send"},
+            "verdict": verdict,
+            "reason": "",
+        }
+        for function, verdict in DONE.items()
+    ]
+    server.answers["GET", "/v1/events"] = (200, {"events": old})
+    assert "COUNTED" not in call("send", "BRK.B", "1", "1", "--id", "e1", "--data", data, code=1)
+
+
+# Events and dead letters
+
+
+def test_events_oldest_first(server: Server, data: str) -> None:
+    events = [
+        {
+            "function": "store_trade",
+            "time": f"2026-01-31T09:30:0{second}.000Z",
+            "attributes": {"id": f"e{second}", "type": "trade.batch.v1"},
+            "data": {"text": "{}", "base64": None, "size": 2},
+            "verdict": "STORED",
+            "reason": "",
+        }
+        for second in (2, 1)
+    ]
+    server.answers["GET", "/v1/events"] = (200, {"events": events})
+    lines = call("events", "--data", data, "--verdict", "STORED").splitlines()
+    assert [line.split()[4] for line in lines] == ["e1", "e2"]
+    assert server.asked[0][2]["verdict"] == ["STORED"]
+    assert [
+        json.loads(line)["attributes"]["id"] for line in call("events", "--data", data, "--json").splitlines()
+    ] == [
+        "e1",
+        "e2",
+    ]
+
+
+def test_following_shows_the_newest_first_and_then_each_event_once(
+    server: Server, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(number: int) -> dict[str, Any]:
+        return {
+            "function": "store_trade",
+            "time": "2026-01-31T09:30:00.000Z",
+            "attributes": {"id": f"e{number}"},
+            "data": {"text": "{}", "base64": None, "size": 2},
+            "verdict": "STORED",
+            "reason": "",
+        }
+
+    polls = iter([range(5, 0, -1), range(7, 2, -1)])
+
+    def answer(_: bytes) -> tuple[int, Any]:
+        numbers = next(polls, None)
+        return (200, {"events": list(map(make, numbers))}) if numbers else (503, {"detail": "the end"})
+
+    monkeypatch.setattr("tradewind.events.FOLLOW_S", 0)
+    server.answers["GET", "/v1/events"] = answer
+    lines = call("events", "--follow", "-n", "2", "--json", "--data", data, code=2).splitlines()
+    assert [json.loads(line)["attributes"]["id"] for line in lines[:-1]] == ["e4", "e5", "e6", "e7"]
+
+
+def test_dead_letters(server: Server, data: str) -> None:
+    key = str(LETTER["key"])
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER]})
+    server.answers["GET", f"/v1/dead-letters/{key}"] = (200, LETTER)
+    server.answers["POST", f"/v1/dead-letters/{key}/replay"] = (200, {"key": key})
+    assert "price must be greater than 0" in call("dlq", "list", "--data", data)
+    assert json.loads(call("dlq", "list", "--json", "--data", data)) == [LETTER]
+    assert json.loads(call("dlq", "show", "abc", "--data", data)) == LETTER
+    assert "sent again" in call("dlq", "replay", "abc", "--data", data)
+    assert "sent again" in call("dlq", "replay", "--all", "--data", data)
+    posts = [asked for asked in server.asked if asked[0] == "POST"]
+    assert len(posts) == 2
+    assert posts[0][3]["content-type"] == "application/json"
+    assert "no dead letters have a key" in call("dlq", "show", "nope", "--data", data, code=1)
+
+
+def test_a_replay_that_fails_is_said(server: Server, data: str) -> None:
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER]})
+    server.answers["POST", f"/v1/dead-letters/{LETTER['key']}/replay"] = (
+        502,
+        {"detail": "the broker answered 429"},
+    )
+    assert "the broker answered 429" in call("dlq", "replay", "--all", "--data", data, code=1)
+
+
+# Verify and repair
+
+
+def test_verify_and_repair(
+    store: SqliteStore,
+    tmp_path: Path,
+    fill: Callable[[Sequence[TradeEvent]], None],
+    make_batch: Callable[..., TradeEvent],
+) -> None:
+    fill([make_batch("e1", Trade("A", 10_000, 1, 1), Trade("B", 10_000, 1, 1))])
+    where = ("--store", f"sqlite:{tmp_path / 'store'}", "--data", str(tmp_path / "none"))
+    assert "2 trades of 2 tickers" in call("verify", *where)
+    store.store_trades([make_batch("e2", Trade("B", 20_000, 4, 1))])
+    assert "B: trade_count 2 stored, 1 counted; volume 5 stored, 1 counted" in call("verify", *where, code=1)
+    report = json.loads(call("verify", "--json", *where, code=1))
+    assert list(report["differences"]) == ["B"]
+    assert (report["trades"], report["tickers"], report["not_judged"]) == (3, 2, [])
+    assert "B: would be set" in call("repair", "--assume-idle", "--dry-run", *where, code=1)
+    assert "asks the broker" in call("repair", *where, code=2)
+    assert json.loads(call("repair", "--assume-idle", "--json", *where)) == {"B": "set to the raw trades"}
+    assert json.loads(call("verify", "--json", *where))["differences"] == {}
+
+
+def test_a_store_that_is_none(tmp_path: Path) -> None:
+    assert "is no store" in call("verify", "--store", "oracle:x", "--data", str(tmp_path), code=2)

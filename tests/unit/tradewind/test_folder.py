@@ -1,0 +1,79 @@
+"""The data folder: lock, run.json, logs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tradewind.folder import DataFolder, FolderInUse, LogFile, Run, RunningProcess
+
+RUN = Run(
+    42,
+    1,
+    "d",
+    "sqlite:d/store",
+    "http://q",
+    "http://b",
+    "http://b/x/y",
+    {"query": RunningProcess(7, "u", "l")},
+)
+
+
+def test_a_run_is_found_only_while_it_has_the_lock(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "new")
+    assert folder.find_running() is None
+    with folder.locked():
+        folder.write_run(RUN)
+        assert DataFolder(tmp_path / "new").find_running() == RUN
+    assert folder.find_running() is None
+    assert folder.read_run() is None
+
+
+def test_what_a_killed_run_left_is_not_a_run(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    with folder.locked():
+        pass
+    folder.write_run(RUN)
+    assert folder.find_running() is None
+    assert folder.read_run() == RUN
+
+
+def test_a_second_one_is_told_who_has_it(tmp_path: Path) -> None:
+    with DataFolder(tmp_path).locked():
+        DataFolder(tmp_path).write_run(RUN)
+        with (
+            pytest.raises(FolderInUse, match=r"process 42, page http://q.*--data"),
+            DataFolder(tmp_path).locked(),
+        ):
+            pass
+        assert DataFolder(tmp_path).find_running() == RUN  # the second one took nothing away
+
+
+def test_clearing_leaves_what_is_not_ours(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    for name in ("store", "broker", "logs", "thesis"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    folder.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_a_broken_run_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"pid": ')
+    assert DataFolder(tmp_path).read_run() is None
+
+
+def test_a_log_keeps_the_last_and_stays_bounded(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "a.log", max_bytes=10_000)
+    descriptor = log.open()
+    for number in range(5_000):
+        os.write(descriptor, f"line {number}\n".encode())
+        if number % 100 == 0:
+            log.trim()
+    os.close(descriptor)
+    assert log.tail(2) == ["line 4998", "line 4999"]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 25_000
+
+
+def test_the_tail_of_no_log_is_empty(tmp_path: Path) -> None:
+    assert LogFile(tmp_path / "none.log").tail() == []

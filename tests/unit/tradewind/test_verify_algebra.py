@@ -1,0 +1,118 @@
+"""Passes of bounded memory find what one pass would; differences are described."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trades.store import StoredTrade
+from trades.summary import Latest, PriceLevel, Summary, Tally
+from trades.trade import SINGLE, Trade
+from trades.verify import HASH_END, compare, hash_ticker, tally_pass, tally_ticker, to_tally
+
+tickers = st.text("ABCDEF", min_size=1, max_size=3)
+stored_trades = st.lists(
+    st.builds(
+        lambda ticker, price, volume, time_ms, number: StoredTrade(
+            Trade(ticker, price, volume, time_ms), "/s", f"e{number}", SINGLE
+        ),
+        tickers,
+        st.integers(1, 30),
+        st.integers(1, 100),
+        st.integers(0, 5),
+        st.integers(0, 10**6),
+    ),
+    max_size=80,
+)
+
+
+def brute(trades: list[StoredTrade], ticker: str) -> tuple[int, int, int, int, int, int]:
+    mine = [stored.trade for stored in trades if stored.trade.ticker == ticker]
+    prices = [trade.price_ticks for trade in mine]
+    return (
+        len(mine),
+        sum(trade.volume for trade in mine),
+        sum(trade.volume * trade.price_ticks for trade in mine),
+        max(prices),
+        min(prices),
+        max(trade.time_ms for trade in mine),
+    )
+
+
+@given(stored_trades, st.integers(1, 40))
+def test_passes_cover_each_ticker_once_and_keep_to_their_bound(
+    trades: list[StoredTrade], max_levels: int
+) -> None:
+    found: dict[str, Tally] = {}
+    start = passes = 0
+    while True:
+        part = tally_pass(iter(trades), start, max_levels)
+        passes += 1
+        assert part.start < part.end <= HASH_END
+        assert all(part.covers(ticker) for ticker in part.tallies)
+        assert not part.tallies.keys() & found.keys()
+        levels = sum(len(tally.levels) for tally in part.tallies.values())
+        assert levels <= max_levels or len({hash_ticker(ticker) for ticker in part.tallies}) == 1
+        found |= part.tallies
+        if part.is_last:
+            break
+        start = part.end
+    assert found.keys() == {stored.trade.ticker for stored in trades}
+    for ticker, tally in found.items():
+        summary = tally.summary
+        assert brute(trades, ticker) == (
+            summary.trade_count,
+            summary.volume,
+            summary.notional_ticks,
+            summary.highest_ticks,
+            summary.lowest_ticks,
+            summary.latest.time_ms,
+        )
+        assert sum(level.volume for level in tally.levels.values()) == summary.volume
+    assert passes <= len(found) + 1
+
+
+@given(stored_trades)
+def test_one_ticker_alone_is_the_same_as_in_a_pass(trades: list[StoredTrade]) -> None:
+    tallies = tally_pass(iter(trades)).tallies
+    for ticker in tallies:
+        assert tally_ticker(stored for stored in trades if stored.trade.ticker == ticker) == tallies[ticker]
+    assert tally_ticker([]) is None
+
+
+LATEST = Latest(5, "e1", 20_000)
+TALLY = Tally(Summary(2, 30, 600_000, 20_000, 20_000, LATEST), {20_000: PriceLevel(2, 30, 5)})
+
+
+def test_equal_ones_do_not_differ() -> None:
+    assert compare("A", TALLY, to_tally(TALLY.summary, dict(TALLY.levels))) is None
+    assert compare("A", None, to_tally(None, {})) is None
+
+
+def test_each_figure_that_differs_is_named_in_dollars_and_shares() -> None:
+    wrong = Tally(Summary(1, 10, 200_000, 20_000, 20_000, LATEST), {20_000: PriceLevel(1, 10, 5)})
+    difference = compare("A", TALLY, wrong)
+    assert difference is not None
+    assert difference.describe() == [
+        "trade_count 2 stored, 1 counted",
+        "volume 30 stored, 10 counted",
+        "notional_ticks 60.0000 stored, 20.0000 counted",
+        "1 price level, at 2.0000: volume 30 stored, 10 counted",
+    ]
+
+
+def test_a_level_alone_is_enough_to_differ() -> None:
+    more = Tally(TALLY.summary, {**TALLY.levels, 30_000: PriceLevel(1, 1, 1)})
+    difference = compare("A", TALLY, more)
+    assert difference is not None
+    assert difference.describe() == ["1 price level, at 3.0000: volume 0 stored, 1 counted"]
+
+
+def test_one_side_only() -> None:
+    stored_only, counted_only = compare("A", TALLY, None), compare("A", None, TALLY)
+    assert stored_only is not None
+    assert counted_only is not None
+    assert stored_only.describe() == ["2 trades stored, none counted"]
+    assert counted_only.describe() == ["counted, but no trade of it is stored"]
+
+
+def test_levels_without_a_summary_differ_from_nothing() -> None:
+    assert compare("A", None, to_tally(None, TALLY.levels)) is not None

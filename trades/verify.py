@@ -1,0 +1,133 @@
+"""Do the summaries say what the raw trades say? Pure algebra for `tradewind verify` and `tradewind repair`.
+
+Memory is bounded by passes: a pass over all raw trades keeps the tallies of the tickers whose hash lies in a
+range, and makes the range shorter when they grow too large; the next pass takes up where it ended.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from zlib import crc32
+
+from trades.store import StoredTrade
+from trades.summary import Latest, PriceLevel, Summary, Tally, add_trade
+from trades.ticks import format_ticks
+
+HASH_END = 1 << 32
+MAX_LEVELS = 500_000  # kept at a time: about 100 MB
+
+_NO_SUMMARY = Summary(0, 0, 0, 0, 0, Latest(0, "", 0))
+
+
+class Pass(NamedTuple):
+    """The tallies of the tickers with `start <= hash < end`."""
+
+    tallies: dict[str, Tally]
+    start: int
+    end: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.end == HASH_END
+
+    def covers(self, ticker: str) -> bool:
+        return self.start <= hash_ticker(ticker) < self.end
+
+
+class Difference(NamedTuple):
+    """A ticker whose summary or price levels are not those of its raw trades. None: there are none."""
+
+    ticker: str
+    raw: Tally | None
+    summary: Tally | None
+
+    def describe(self) -> list[str]:
+        """Each figure that differs, raw trades first: `trade_count 12 stored, 11 counted`."""
+        if self.raw is None:
+            return ["counted, but no trade of it is stored"]
+        if self.summary is None:
+            return [f"{self.raw.summary.trade_count:,} trades stored, none counted"]
+        lines = [
+            f"{name} {_show(name, mine)} stored, {_show(name, other)} counted"
+            for name, mine, other in _fields(self.raw.summary, self.summary.summary)
+            if mine != other
+        ]
+        return lines + _describe_levels(self.raw.levels, self.summary.levels)
+
+
+def hash_ticker(ticker: str) -> int:
+    """The same in every process and run, 0 to HASH_END - 1."""
+    return crc32(ticker.encode())
+
+
+def tally_pass(trades: Iterable[StoredTrade], start: int = 0, max_levels: int = MAX_LEVELS) -> Pass:
+    """Tally the tickers from hash `start` on, as many of them as keep to `max_levels` price levels.
+
+    At least one ticker is covered, however many levels it has.
+    """
+    tallies: dict[str, Tally] = {}
+    hashes: dict[str, int] = {}
+    end, levels = HASH_END, 0
+    for stored in trades:
+        ticker = stored.trade.ticker
+        known = tallies.get(ticker)
+        if known is None:
+            hashed = hash_ticker(ticker)
+            if not start <= hashed < end:
+                continue
+            hashes[ticker] = hashed
+        before = len(known.levels) if known else 0
+        add_trade(tallies, stored.trade, stored.event_id, stored.place)
+        levels += len(tallies[ticker].levels) - before
+        while levels > max_levels and len(set(hashes.values())) > 1:
+            end = _middle(hashes)
+            for dropped in [name for name, hashed in hashes.items() if hashed >= end]:
+                levels -= len(tallies.pop(dropped).levels)
+                del hashes[dropped]
+    return Pass(tallies, start, end)
+
+
+def _middle(hashes: dict[str, int]) -> int:
+    """A hash with something below it and something at or above it."""
+    ordered = sorted(set(hashes.values()))
+    return ordered[len(ordered) // 2]
+
+
+def tally_ticker(trades: Iterable[StoredTrade]) -> Tally | None:
+    """The tally of trades that are all of one ticker."""
+    tallies: dict[str, Tally] = {}
+    for stored in trades:
+        add_trade(tallies, stored.trade, stored.event_id, stored.place)
+    return next(iter(tallies.values()), None)
+
+
+def to_tally(summary: Summary | None, levels: dict[int, PriceLevel]) -> Tally | None:
+    """What a store answered about a ticker, as one. Levels without a summary agree with no raw trades."""
+    if summary is None and not levels:
+        return None
+    return Tally(summary or _NO_SUMMARY, levels)
+
+
+def compare(ticker: str, raw: Tally | None, summary: Tally | None) -> Difference | None:
+    """None when they agree."""
+    return None if raw == summary else Difference(ticker, raw, summary)
+
+
+def _fields(mine: Summary, other: Summary) -> Iterable[tuple[str, object, object]]:
+    return ((name, getattr(mine, name), getattr(other, name)) for name in Summary.__struct_fields__)
+
+
+def _describe_levels(mine: dict[int, PriceLevel], other: dict[int, PriceLevel]) -> list[str]:
+    wrong = sorted(price for price in mine.keys() | other.keys() if mine.get(price) != other.get(price))
+    if not wrong:
+        return []
+    price = wrong[0]
+    stored = mine[price].volume if price in mine else 0
+    counted = other[price].volume if price in other else 0
+    example = f"at {format_ticks(price)}: volume {stored:,} stored, {counted:,} counted"
+    return [f"{len(wrong):,} price level{'s' if len(wrong) > 1 else ''}, {example}"]
+
+
+def _show(name: str, value: object) -> str:
+    if name.endswith("_ticks") and isinstance(value, int):
+        return format_ticks(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

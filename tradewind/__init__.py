@@ -1,0 +1,1 @@
+"""The command: one module a command or noun. What is heavy is imported in functions: help is quick."""

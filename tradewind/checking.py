@@ -1,0 +1,129 @@
+"""Compare summaries with raw trades while others write: what `verify` and `repair` have in common.
+
+A difference counts only when it is the same before and after a moment at which nothing was on its way: at
+that moment whatever had been accepted was stored and counted (or was a dead letter), so what still differs
+will not settle by itself. A ticker that keeps changing is not judged.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from trades.store import StoredTrade, TradeStore
+from trades.summary import Tally
+from trades.verify import Difference, compare, tally_pass, tally_ticker, to_tally
+
+PAGE = 1_000
+ROUNDS = 8
+PAUSE_S = 0.25
+
+Idle = Callable[[], bool]
+"""Return after a moment at which nothing was on its way; False if there was none for long."""
+
+
+class Judgement(NamedTuple):
+    """`confirmed` differences stay; `moving` tickers never held still."""
+
+    confirmed: list[Difference]
+    moving: list[str]
+
+
+class Found(NamedTuple):
+    """What the passes over everything found."""
+
+    trades: int
+    tickers: int
+    suspects: list[str]
+
+
+class Checker:
+    """Over one store. `count` is told of each raw trade that was read."""
+
+    def __init__(self, store: TradeStore, count: Callable[[int], None] = lambda trades: None) -> None:
+        self._store = store
+        self._count = count
+
+    def scan(self, max_levels: int | None = None) -> Found:
+        """All tickers whose summary is not that of the raw trades, as far as one look at each can tell."""
+        limit = {} if max_levels is None else {"max_levels": max_levels}
+        suspects: list[str] = []
+        trades = tickers = start = 0
+        while True:
+            part = tally_pass(self._counted(self._store.scan_trades()), start, **limit)
+            names = {*part.tallies, *filter(part.covers, self._store.scan_tickers())}
+            tickers += len(names)
+            trades += sum(tally.summary.trade_count for tally in part.tallies.values())
+            suspects += (name for name in names if self._summary(name) != part.tallies.get(name))
+            if part.is_last:
+                return Found(trades, tickers, sorted(suspects))
+            start = part.end
+
+    def check(self, ticker: str) -> Difference | None:
+        """One ticker, now."""
+        return compare(ticker, tally_ticker(self._raw(ticker)), self._summary(ticker))
+
+    def judge(
+        self,
+        suspects: Iterable[str],
+        idle: Idle,
+        rounds: int = ROUNDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Judgement:
+        """Look at each again until it agrees, or differs in the same way on both sides of an idle moment."""
+        differing = self._check_all(suspects)
+        confirmed: list[Difference] = []
+        for round_ in range(rounds):
+            if not differing:
+                break
+            if round_:
+                sleep(PAUSE_S)
+            if not idle():
+                continue
+            now = self._check_all(differing)
+            confirmed += (found for ticker, found in now.items() if differing[ticker] == found)
+            differing = {ticker: found for ticker, found in now.items() if differing[ticker] != found}
+        return Judgement(sorted(confirmed, key=lambda found: found.ticker), sorted(differing))
+
+    def _check_all(self, tickers: Iterable[str]) -> dict[str, Difference]:
+        looked = ((ticker, self.check(ticker)) for ticker in tickers)
+        return {ticker: found for ticker, found in looked if found is not None}
+
+    def _summary(self, ticker: str) -> Tally | None:
+        return to_tally(self._store.read_summary(ticker), self._store.read_levels(ticker))
+
+    def _raw(self, ticker: str) -> Iterator[StoredTrade]:
+        cursor: str | None = None
+        while True:
+            page = self._store.read_trades(ticker, PAGE, cursor)
+            yield from page.trades
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def _counted(self, trades: Iterable[StoredTrade]) -> Iterator[StoredTrade]:
+        for number, trade in enumerate(trades, 1):
+            if number % PAGE == 0:
+                self._count(PAGE)
+            yield trade
+
+
+IDLE_WITHIN_S = 15.0
+IDLE_POLL_S = 0.03
+_TRIGGERS = ("store-trade", "update-summary")
+
+
+def idle_broker(broker_url: str) -> Idle:
+    """An Idle that asks the local broker. Raises Unreachable when called and the broker does not answer."""
+    from tradewind.client import ask
+    from tradewind.snapshot import queues_of
+
+    def idle() -> bool:
+        deadline_s = time.monotonic() + IDLE_WITHIN_S
+        while time.monotonic() < deadline_s:
+            queues = queues_of(ask(broker_url + "/-/status").json)
+            if not any(queue.pending for name, queue in queues.items() if name in _TRIGGERS):
+                return True
+            time.sleep(IDLE_POLL_S)
+        return False
+
+    return idle

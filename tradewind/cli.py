@@ -1,0 +1,35 @@
+"""The command `tradewind`: its commands, each from a module of its own."""
+
+import typer
+
+from tradewind import dlq
+from tradewind.events import events
+from tradewind.generate import PASS_ON, generate
+from tradewind.query import query
+from tradewind.repair import repair
+from tradewind.send import send
+from tradewind.up import up
+from tradewind.verify import verify
+
+app = typer.Typer(
+    name="tradewind",
+    help="Event functions on trades: run the pipeline, send to it, ask it, check it. "
+    "Begin with `tradewind up`, and `tradewind query` in another terminal.",
+    epilog="Exit codes: 0 done; 1 done, but something is wrong (each command says what); 2 could not begin.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up)
+app.command(context_settings=PASS_ON, add_help_option=False)(generate)
+app.command()(send)
+app.command()(query)
+app.command()(events)
+app.add_typer(dlq.app, name="dlq")
+app.command()(verify)
+app.command()(repair)
+
+
+if __name__ == "__main__":
+    app()

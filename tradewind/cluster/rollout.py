@@ -1,0 +1,50 @@
+"""Waiting until what was applied is ready, and telling the user how it goes."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tradewind.cluster.kubectl import Kubectl, KubectlFailed
+from tradewind.cluster.manifests import Document, write
+from tradewind.cluster.standing import diagnose, standing, waits_for
+
+POLL_S = 2.0
+
+
+def wait_until_ready(
+    kubectl: Kubectl,
+    documents: list[Document],
+    timeout_s: float,
+    say: Callable[[str], None],
+    *,
+    poll_s: float = POLL_S,
+) -> list[dict[str, Any]] | None:
+    """The objects when all are ready; None when the time is over and the reasons were told."""
+    wanted = [document for document in documents if waits_for(document)]
+    manifests = write(wanted)
+    started_s = time.monotonic()
+    told: set[tuple[str, str]] = set()
+    things: list[dict[str, Any]] = []
+    while (elapsed_s := time.monotonic() - started_s) < timeout_s:
+        try:
+            things = kubectl.get("--filename", "-", text=manifests)
+        except KubectlFailed as error:
+            say(f"  {error}")
+        for each in map(standing, things):
+            if each.ready and (each.kind, each.name) not in told:
+                told.add((each.kind, each.name))
+                say(f"  {elapsed_s:4.0f} s  {each.kind} {each.name} is ready ({len(told)} of {len(wanted)})")
+        if len(things) == len(wanted) and all(standing(thing).ready for thing in things):
+            return things
+        time.sleep(poll_s)
+    say(f"\nNot ready after {timeout_s:g} s:")
+    for line in _why(kubectl, things):
+        say(f"  {line}")
+    return None
+
+
+def _why(kubectl: Kubectl, things: list[dict[str, Any]]) -> list[str]:
+    try:
+        return diagnose(things, kubectl.get("pods"), kubectl.get("events"))
+    except KubectlFailed as error:
+        return [*diagnose(things, [], []), str(error)]

@@ -1,0 +1,86 @@
+"""`tradewind deploy`: the pipeline on a cluster with Knative."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradewind.cluster import NAMESPACE, Context, Namespace
+from tradewind.exits import BROKEN
+from tradewind.options import duration, fail
+
+if TYPE_CHECKING:
+    from tradewind.cluster.kubectl import Kubectl
+    from tradewind.cluster.manifests import Document
+
+
+def deploy(
+    *,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="The image, as registry.example/tradewind:1. Default: dev.local/tradewind:1."
+        ),
+    ] = None,
+    overlay: Annotated[
+        str, typer.Option(metavar="NAME", help="base, kafka, secure, scaled, or a folder of yours.")
+    ] = "base",
+    context: Context = None,
+    namespace: Namespace = NAMESPACE,
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to wait for all to be ready.")
+    ] = "5m",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the manifests that would be applied, and change nothing.")
+    ] = False,
+) -> None:
+    """Put the pipeline on a cluster with Knative, and wait until it is ready.
+
+    It does what `kubectl apply -k knative/base` does, for the image, overlay and namespace that you name; a
+    change of settings starts new pods. At the end it prints how to send a trade and how to ask for it.
+
+    Exit code: 0; 1 if something did not become ready in time (it says what and why); 2 if it could not begin.
+    """
+    from tradewind.cluster.kubectl import Kubectl, KubectlFailed
+    from tradewind.cluster.manifests import BadReference, find_overlay, write
+    from tradewind.cluster.rollout import wait_until_ready
+    from tradewind.cluster.usage import how_to_use
+
+    timeout_s = duration(timeout) or 0.0
+    say = partial(print, flush=True)
+    try:
+        kubectl = Kubectl(context, namespace)
+        documents = _render(kubectl, find_overlay(overlay), namespace, image)
+        if dry_run:
+            print(write(documents), end="")
+            return
+        say(kubectl.run("apply", "--filename", "-", text=write(documents)), end="")
+    except BadReference as error:
+        fail(str(error))
+    except KubectlFailed as error:
+        fail(_explain(str(error)))
+    things = wait_until_ready(kubectl, documents, timeout_s, say)
+    if things is None:
+        print("\nWhat can still become ready does so by itself: `tradewind watch` shows it.")
+        raise typer.Exit(BROKEN)
+    print("\n".join(["", "Everything is ready.", "", *how_to_use(things, namespace)]))
+
+
+def _render(kubectl: "Kubectl", overlay: Path, namespace: str, image: str | None) -> "list[Document]":
+    from tradewind.cluster.manifests import kustomization, read, stamp
+
+    with tempfile.TemporaryDirectory(prefix="tradewind-") as name:
+        folder = Path(name)
+        (folder / "kustomization.yaml").write_text(kustomization(overlay, folder, namespace, image))
+        return stamp(read(kubectl.kustomize(name)))
+
+
+def _explain(said: str) -> str:
+    if "no matches for kind" in said and "knative.dev" in said:
+        return (
+            f"{said}\n\nThis cluster lacks Knative Serving or Knative Eventing. `kn quickstart kind` makes a "
+            "cluster with both; https://knative.dev/docs/install tells how to add them to yours."
+        )
+    return said

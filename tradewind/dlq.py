@@ -1,0 +1,133 @@
+"""`tradewind dlq`: the events that could not be handled: what they are, why, and sending them again."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tradewind.exits import BROKEN
+from tradewind.options import DEFAULT_DATA, PIPED_WIDTH, Data, Json, QueryUrl, fail, print_json, running
+
+app = typer.Typer(
+    help="The dead letters: events that could not be handled, and why.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+_ALL = 1_000  # what the API gives at once
+
+Key = Annotated[str, typer.Argument(help="A dead letter's key, as `list` shows it; its beginning is enough.")]
+
+
+@app.command("list")
+def list_letters(
+    *,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Also those that were sent again.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Rows.")] = 50,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    url: QueryUrl = None,
+) -> None:
+    """List them, newest first. Exit code: 0; 2 if no pipeline answers."""
+    letters = _read(_base(url, data), limit, replayed=replayed)
+    if json:
+        print_json(letters)
+        return
+    _print_table(letters)
+
+
+@app.command()
+def show(key: Key, *, data: Data = DEFAULT_DATA, url: QueryUrl = None) -> None:
+    """Show one whole, as JSON. Exit code: 0; 1 if there is none; 2 if no pipeline answers."""
+    base = _base(url, data)
+    print_json(_get(base, "v1", "dead-letters", _find(base, key)))
+
+
+@app.command()
+def replay(
+    key: Annotated[str | None, typer.Argument(help="Which one; its beginning is enough.")] = None,
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    url: QueryUrl = None,
+) -> None:
+    """Send one, or all, to the broker again, with their own ids: what was done of them before is not done
+    twice.
+
+    First cure the reason (`list` shows it), or they come back.
+
+    Exit code: 0; 1 if some could not be sent; 2 if no pipeline answers.
+    """
+    if (key is None) == (not all_):
+        raise typer.BadParameter("give a KEY, or --all")
+    base = _base(url, data)
+    keys = [letter["key"] for letter in _read(base, _ALL)] if key is None else [_find(base, key)]
+    failed = 0
+    for each in keys:
+        answer = _ask(base, "v1", "dead-letters", each, "replay", method="POST")
+        failed += answer.status != 200
+        if json:
+            print_json({"key": each, "status": answer.status, "answer": answer.json})
+        else:
+            print(f"{each}  {'sent again' if answer.status == 200 else answer.reason}")
+    if not keys and not json:
+        print("No dead letters wait.")
+    raise typer.Exit(BROKEN if failed else 0)
+
+
+def _base(url: str | None, data: Any) -> str:
+    return (url or running(data).query_url).rstrip("/")
+
+
+def _ask(base: str, *parts: str, method: str = "GET", query: dict[str, Any] | None = None) -> Any:
+    from tradewind.client import Unreachable, ask, path
+
+    sent = {"headers": {"content-type": "application/json"}, "body": b"{}"} if method == "POST" else {}
+    try:
+        return ask(base + path(*parts), method=method, query=query, **sent)  # type: ignore[arg-type]
+    except Unreachable as error:
+        fail(str(error))
+
+
+def _get(base: str, *parts: str, query: dict[str, Any] | None = None) -> Any:
+    answer = _ask(base, *parts, query=query)
+    if answer.status != 200:
+        fail(answer.reason, BROKEN)
+    return answer.json
+
+
+def _read(base: str, limit: int, *, replayed: bool = False) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _get(
+        base, "v1", "dead-letters", query={"limit": limit, "replayed": "true" if replayed else "false"}
+    )["dead_letters"]
+    return found
+
+
+def _find(base: str, start: str) -> str:
+    """The one key that begins so."""
+    keys = [letter["key"] for letter in _read(base, _ALL, replayed=True) if letter["key"].startswith(start)]
+    if len(keys) != 1:
+        fail(
+            f"{len(keys) or 'no'} dead letters have a key that begins with {start}: see `tradewind dlq list`",
+            BROKEN,
+        )
+    return str(keys[0])
+
+
+def _print_table(letters: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="bold", caption=f"{len(letters):,} dead letters"
+    )
+    for name in ("key", "received", "type", "id", "status", "reason"):
+        table.add_column(name, no_wrap=name not in ("id", "reason"), overflow="fold")
+    for letter in letters:
+        attributes = letter["attributes"]
+        cells = (letter["key"][:12], letter["received"], attributes.get("type", ""), attributes.get("id", ""))
+        reason = letter["reason"] + (" (sent again)" if letter["replayed"] else "")
+        table.add_row(*map(Text, (*cells, letter["status"], reason)))
+    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+    console.print(table)

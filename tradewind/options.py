@@ -1,0 +1,88 @@
+"""Options that several commands share, and how options are read."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tradewind.durations import parse_duration
+from tradewind.exits import UNUSABLE
+from tradewind.folder import DEFAULT_DATA, DataFolder, Run
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Folder of the pipeline's data.", file_okay=False, show_default=True)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+QueryUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="The query function, if not that of the pipeline running here.", metavar="URL"
+    ),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="STORE",
+        metavar="URL",
+        help="sqlite:FOLDER or aerospike://HOST:PORT. Default: the store of the pipeline in --data.",
+    ),
+]
+
+PIPED_WIDTH = 200  # of tables that no terminal shows
+
+__all__ = [
+    "DEFAULT_DATA",
+    "PIPED_WIDTH",
+    "Data",
+    "Json",
+    "QueryUrl",
+    "StoreUrl",
+    "duration",
+    "fail",
+    "print_json",
+    "running",
+    "store_url",
+]
+
+
+def duration(text: str | None) -> float | None:
+    """For Typer: seconds from `20s` or `5m`."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def fail(text: str, code: int = UNUSABLE) -> NoReturn:
+    """End with a message on standard error."""
+    print(text, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def running(data: Path) -> Run:
+    """The pipeline that runs on this folder, or a message that helps."""
+    run = DataFolder(data).find_running()
+    if run is None:
+        fail(
+            f"No pipeline runs on {data}. Start one with `tradewind up` (or `make up`) in another terminal, "
+            "or say where one is: --data FOLDER, or the URL of its query function or broker (see --help)."
+        )
+    return run
+
+
+def store_url(store: str | None, data: Path) -> str:
+    """The store asked for, else that of the pipeline which runs on the folder, else the folder's own."""
+    folder = DataFolder(data)
+    run = folder.find_running()
+    return store or (run.store if run else folder.store_url)
+
+
+def print_json(value: Any) -> None:
+    """One line a value, decimals and times as they came."""
+    import msgspec
+
+    print(msgspec.json.encode(value).decode())

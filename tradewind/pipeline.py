@@ -1,0 +1,202 @@
+"""The pipeline as a whole: start everything, keep it running, and stop it in an order that loses no work."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradewind.child import Child
+from tradewind.folder import DataFolder, LogFile, Run, RunningProcess
+from tradewind.leash import Leash
+from tradewind.monitor import Monitor
+from tradewind.process import State
+from tradewind.program import Program
+from tradewind.snapshot import Snapshot
+
+START_DEADLINE_S = 60.0
+START_TELL_S = 5.0
+START_POLL_S = 0.02
+DRAIN_DEADLINE_S = 60.0
+DRAIN_POLL_S = 0.1
+GENERATOR_GRACE_S = 15.0
+GRACE_S = 10.0
+TRIM_INTERVAL_S = 5.0
+
+
+class CannotStart(Exception):
+    """A process was not ready in time or died; the message has its last lines."""
+
+
+class Screen(Protocol):
+    """Where the user looks."""
+
+    interval_s: float
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """The state of things now."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs."""
+
+    folder: DataFolder
+    run: Run
+    servers: list[Program]
+    generator: Program | None
+
+
+class Pipeline:
+    """Use: `start()`, `start_generator()`, `watch()`, `stop()`, with an open Monitor and Leash."""
+
+    def __init__(self, plan: Plan, monitor: Monitor, screen: Screen, leash: Leash) -> None:
+        self._plan, self._monitor, self._screen, self._leash = plan, monitor, screen, leash
+        self.children = [self._make_child(program) for program in plan.servers]
+        self._runs: list[asyncio.Task[None]] = []
+        self._probes: list[asyncio.Task[None]] = []
+        self.generator: Child | None = None
+
+    def _make_child(self, program: Program) -> Child:
+        log = LogFile(self._plan.folder.logs / f"{program.name}.log")
+        on_line = self._monitor.progress if program.tells_progress else None
+        return Child(program, log, self._leash, on_line=on_line, on_change=self._changed)
+
+    # Start
+
+    async def start(self) -> None:
+        """Return when all servers are ready. Raises CannotStart as soon as one of them cannot be."""
+        for child in self.children:
+            self._launch(child)
+        await self._until_ready()
+
+    async def start_generator(self) -> None:
+        """Return when it sends: now the run begins. Raises CannotStart."""
+        if self._plan.generator is not None:
+            self.generator = self._make_child(self._plan.generator)
+            self.children.append(self.generator)
+            self._launch(self.generator)
+            await self._until_ready()
+        self._monitor.begin()
+
+    async def _until_ready(self) -> None:
+        started_s = told_s = time.monotonic()
+        while waiting := [child for child in self.children if not child.process.is_ready]:
+            now_s = time.monotonic()
+            failed = [child for child in waiting if child.process.state is State.FAILED]
+            if failed or now_s - started_s > START_DEADLINE_S:
+                raise CannotStart("\n".join(map(explain, failed or waiting)))
+            if now_s - told_s > START_TELL_S:
+                told_s = now_s
+                self._screen.say(f"waiting for {', '.join(map(describe, waiting))}")
+            await asyncio.sleep(START_POLL_S)
+
+    def _launch(self, child: Child) -> None:
+        self._runs.append(asyncio.create_task(child.run()))
+        if child.program.url:
+            self._probes.append(asyncio.create_task(self._monitor.keep_probing(child)))
+
+    # Run
+
+    async def watch(self, asked_to_stop: asyncio.Event, for_s: float | None) -> bool:
+        """Show how it goes until asked to stop, or for `for_s` seconds; False if a process gave up."""
+        end_s = None if for_s is None else time.monotonic() + for_s
+        trimmed_s = time.monotonic()
+        while True:
+            self._screen.show(await self._monitor.look(self.children))
+            failed = [child for child in self.children if child.process.state is State.FAILED]
+            if failed:
+                self._screen.say("\n".join(map(explain, failed)))
+                return False
+            now_s = time.monotonic()
+            if now_s - trimmed_s > TRIM_INTERVAL_S:
+                trimmed_s = now_s
+                for child in self.children:
+                    child.log.trim()
+            wait_s = self._screen.interval_s if end_s is None else min(self._screen.interval_s, end_s - now_s)
+            if wait_s <= 0 or await happened(asked_to_stop, wait_s):
+                return True
+
+    def _changed(self, child: Child) -> None:
+        """A child started, died or is stopping."""
+        process = child.process
+        if process.state is State.RESTARTING:
+            self._screen.say(f"{process.name} died ({process.reason}); it starts again")
+            if child is self.generator:
+                self._monitor.generator_restarted()
+        run = self._plan.run
+        run.processes = {
+            other.program.name: RunningProcess(other.process.pid, other.program.url, str(other.log.path))
+            for other in self.children
+        }
+        self._plan.folder.write_run(run)
+
+    # Stop
+
+    async def stop(self, asked_again: asyncio.Event) -> tuple[Snapshot, int | None]:
+        """Stop in order: generator, then what the broker still has to deliver, functions, broker.
+
+        Returns the last look before the functions stopped, and how many deliveries were left (None: the
+        broker did not say). `asked_again` cuts the wait for them short: they stay in the broker's file.
+        """
+        if self.generator is not None:
+            await self.generator.stop(GENERATOR_GRACE_S)
+        left = await self._drain(asked_again)
+        last = await self._monitor.look(self.children, last=True)
+        await self._stop_servers()
+        return last, left
+
+    async def _drain(self, asked_again: asyncio.Event) -> int | None:
+        deadline_s = time.monotonic() + DRAIN_DEADLINE_S
+        told_s = time.monotonic()
+        servers = [child.process for child in self.children if child is not self.generator]
+        while True:
+            left = await self._monitor.waiting()
+            now_s = time.monotonic()
+            if left == 0 or now_s > deadline_s or any(process.over for process in servers):
+                return left
+            if now_s - told_s > 1:
+                told_s = now_s
+                self._screen.say(f"{left:,} deliveries to go" if left is not None else "the broker is silent")
+            if await happened(asked_again, DRAIN_POLL_S):
+                return left
+
+    async def _stop_servers(self) -> None:
+        functions = [child for child in self.children if child.program.name != "broker"]
+        broker = [child for child in self.children if child.program.name == "broker"]
+        await asyncio.gather(*(child.stop(GRACE_S) for child in functions))
+        await asyncio.gather(*(child.stop(GRACE_S) for child in broker))
+        await self._end_tasks()
+
+    async def abort(self) -> None:
+        """Stop everything at once, after a start that failed."""
+        await asyncio.gather(*(child.stop(GRACE_S) for child in self.children))
+        await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._runs)
+
+
+def describe(child: Child) -> str:
+    """`query (it does not listen yet)`."""
+    process = child.process
+    return f"{process.name} ({process.reason or process.state})"
+
+
+def explain(child: Child) -> str:
+    """How it ended or what is wrong, with the last lines of its log."""
+    process = child.process
+    lines = "\n".join(f"    {line}" for line in child.log.tail())
+    return f"{process.name}: {process.state} ({process.reason}); the end of {child.log.path}:\n{lines}"
+
+
+async def happened(event: asyncio.Event, within_s: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), within_s)
+    except TimeoutError:
+        return False
+    return True

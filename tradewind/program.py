@@ -1,0 +1,141 @@
+"""What `tradewind up` runs: which programs, with which settings, on which ports."""
+
+import errno
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradewind.folder import DataFolder
+
+HOST = "127.0.0.1"
+QUERY_PORT = 8080
+BROKER_PORT = 8081
+FUNCTION_PORTS = range(
+    8082, 8582
+)  # below the ports that systems give to outgoing connections (Linux: 32768 up)
+BROKER_PATH = "/tradewind/default"  # as on a cluster: /NAMESPACE/NAME
+FUNCTIONS = ("store-trade", "update-summary", "dead-letter", "query")
+
+
+class PortBusy(Exception):
+    """A port that the user asked for is taken; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process to run: `python -m MODULE ARGUMENTS`, with `environment` added to ours."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    url: str = ""  # empty: it serves nothing
+    may_finish: bool = False
+    tells_progress: bool = False  # JSON lines on standard output
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One port a server, by its name."""
+
+    numbers: Mapping[str, int]
+
+    def url(self, name: str) -> str:
+        return f"http://{HOST}:{self.numbers[name]}"
+
+    @property
+    def ingress_url(self) -> str:
+        return self.url("broker") + BROKER_PATH
+
+
+def choose_ports(query: int | None, broker: int | None) -> tuple[Ports, list[str]]:
+    """Free ports for all servers, and what to tell the user. None: the usual one, or another if it is busy.
+
+    Raises PortBusy when a port that was asked for is taken.
+    """
+    numbers: dict[str, int] = {}
+    messages = []
+    for name, asked, usual in (("query", query, QUERY_PORT), ("broker", broker, BROKER_PORT)):
+        if asked is not None and not _is_free(asked):
+            option = "--port" if name == "query" else "--broker-port"
+            raise PortBusy(
+                f"port {asked} ({name}) is taken: stop what listens there, or give another {option}"
+            )
+        if asked is None and not _is_free(usual):
+            numbers[name] = _next_free({*numbers.values(), query, broker})
+            messages.append(f"port {usual} is taken, so the {name} listens on {numbers[name]}")
+        else:
+            numbers[name] = usual if asked is None else asked
+    for name in FUNCTIONS:
+        if name != "query":
+            numbers[name] = _next_free(numbers.values())
+    return Ports(numbers), messages
+
+
+def _next_free(taken: Collection[int | None]) -> int:
+    for port in FUNCTION_PORTS:
+        if port not in taken and _is_free(port):
+            return port
+    raise PortBusy(f"no free port from {FUNCTION_PORTS.start} to {FUNCTION_PORTS.stop - 1} on {HOST}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Program]:
+    """The functions and the broker."""
+    common = {
+        "STORE": store,
+        "K_SINK": ports.ingress_url,
+        "BROKER_STATUS_URL": ports.url("broker") + "/-/status",
+        "HOST": HOST,
+        "LOG_FORMAT": "json",
+    }
+    functions = [
+        Program(
+            name,
+            "functions",
+            (),
+            {**common, "FUNCTION_TARGET": name.replace("-", "_"), "PORT": str(ports.numbers[name])},
+            ports.url(name),
+        )
+        for name in FUNCTIONS
+    ]
+    maps = [text for name in FUNCTIONS for text in ("--map", f"{name}={ports.url(name)}")]
+    manifests = Path(__file__).parent.parent / "knative" / "base"
+    arguments = ("-f", str(manifests), *maps, "--port", str(ports.numbers["broker"]))
+    broker = Program(
+        "broker",
+        "eventing.broker",
+        (*arguments, "--data", str(folder.broker_file)),
+        common,
+        ports.url("broker"),
+    )
+    return [*functions, broker]
+
+
+def generator_program(ports: Ports, settings: Mapping[str, str]) -> Program:
+    """The generator; `settings` by the names of their environment variables."""
+    return Program(
+        "generator",
+        "generator",
+        ("--progress", "json"),
+        {
+            "LOG_FORMAT": "json",
+            "SCHEMA_BASE_URL": ports.url("query") + "/v1/schemas",
+            **settings,
+            "K_SINK": ports.ingress_url,
+        },
+        may_finish=True,
+        tells_progress=True,
+    )

@@ -1,0 +1,155 @@
+"""`tradewind repair`: set summaries that differ to what the raw trades say, while others go on writing.
+
+Why this counts nothing twice and loses nothing. For one ticker, let F be its summary and R its raw trades,
+both read, then a moment at which the broker had nothing on its way to store-trade or update-summary, then
+both read again and found the same. Take any event:
+
+- Its trades are in R. They were there before the moment, so it had been accepted, so by that moment
+  update-summary had done with it: its claim is done, and no redelivery counts it again. Setting the summary
+  to the tally of R counts it exactly once.
+- It is in F and not in R. By that moment store-trade had done with it as well; it will not come any more. Its
+  raw trades were lost, or it was a CONFLICT there. The raw trades are the truth: it is taken out.
+- It is in neither: it came after the moment. If it is counted before we write, the summary is not F any more,
+  and `replace_tally`, which compares with F, changes nothing; if after, it adds to what we wrote.
+
+Dead letters are the exception: an event that waits there may be in one and not in the other, and its replay
+would still add what it lacks. So tickers of dead letters that wait, or were sent again since we began, are
+left alone, except those with status 422: a CONFLICT stays one however often it is sent again.
+
+It rests on all trades passing through the broker that is asked. Where there is none to ask (a cluster), a
+person has to vouch for the moment: `--assume-idle`.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trades.codec import BadTrade, decode_event
+from trades.store import DeadLetter, TradeStore
+from trades.verify import Difference
+from tradewind.checking import Checker, Idle
+from tradewind.exits import BROKEN, FINE
+from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
+
+CONFLICT_STATUS = "422"
+MAX_DEAD_LETTERS = 10_000
+
+
+def repair(
+    *,
+    store: StoreUrl = None,
+    data: Data = DEFAULT_DATA,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    assume_idle: Annotated[
+        bool,
+        typer.Option(
+            "--assume-idle",
+            help="There is no broker here to ask, and no event is on its way in any: I vouch for it.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Set the summaries that differ from the raw trades (`tradewind verify`) to what these say, ticker by
+    ticker.
+
+    For what idempotence cannot cure: a store that lost acknowledged writes, or two events with one id. Trades
+    may go on coming in; a ticker that moves, or that has dead letters waiting, is left alone.
+
+    Exit code: 0 all agrees now; 1 some were left alone; 2 could not begin.
+    """
+    from trades.store import StoreError
+    from tradewind.client import Unreachable
+    from tradewind.ledger import open_url
+    from tradewind.verify import progress_bar
+
+    idle = _idle(store, data, assume_idle)
+    try:
+        with (
+            closing(open_url(store_url(store, data))) as opened,
+            progress_bar(opened.read_stored_count) as count,
+        ):
+            report = repair_store(opened, idle, dry_run=dry_run, count=count)
+    except (StoreError, Unreachable, TooManyDeadLetters) as error:
+        fail(f"tradewind repair: {error}")
+    if json:
+        print_json(report)
+    else:
+        for ticker, what in report.items():
+            print(f"{ticker}: {what}")
+        print(f"{sum(what == SET for what in report.values()):,} of {len(report):,} differing tickers set.")
+    raise typer.Exit(FINE if all(what == SET for what in report.values()) else BROKEN)
+
+
+class TooManyDeadLetters(Exception):
+    """They cannot all be looked at."""
+
+
+SET = "set to the raw trades"
+WOULD_SET = "would be set to the raw trades"
+MOVED = "kept changing: left alone"
+WAITS = "has dead letters waiting: replay those first (`tradewind dlq replay`)"
+
+
+def repair_store(
+    store: TradeStore,
+    idle: Idle,
+    *,
+    dry_run: bool = False,
+    count: Callable[[int], None] = lambda trades: None,
+) -> dict[str, str]:
+    """What was done about each ticker that differed. Raises StoreError, TooManyDeadLetters."""
+    checker = Checker(store, count)
+    started_ms = time.time_ns() // 1_000_000
+    judgement = checker.judge(checker.scan().suspects, idle)
+    letters = store.read_dead_letters(MAX_DEAD_LETTERS, waiting_only=False)
+    if len(letters) == MAX_DEAD_LETTERS:
+        raise TooManyDeadLetters(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
+    waiting = curable_tickers(letter for letter in letters if not 0 < letter.replayed_ms < started_ms)
+    report = dict.fromkeys(judgement.moving, MOVED)
+    for found in judgement.confirmed:
+        if found.ticker in waiting:
+            report[found.ticker] = WAITS
+        elif dry_run:
+            report[found.ticker] = WOULD_SET
+        else:
+            report[found.ticker] = SET if _set(store, found) else MOVED
+    return dict(sorted(report.items()))
+
+
+def _set(store: TradeStore, found: Difference) -> bool:
+    return store.replace_tally(found.ticker, found.summary, found.raw)
+
+
+def curable_tickers(letters: Iterable[DeadLetter]) -> set[str]:
+    """The tickers of dead letters that would do something if they were sent again."""
+    tickers: set[str] = set()
+    for letter in letters:
+        attributes = letter.attributes
+        if letter.status == CONFLICT_STATUS:
+            continue
+        try:
+            event = decode_event(attributes["type"], attributes["source"], attributes["id"], letter.data)
+        except (KeyError, BadTrade):
+            continue  # nothing can be read from it, now or later
+        tickers.update(trade.ticker for trade in event.trades)
+    return tickers
+
+
+def _idle(store: str | None, data: Path, assume_idle: bool) -> Idle:
+    from tradewind.checking import idle_broker
+    from tradewind.folder import DataFolder
+
+    if assume_idle:
+        return lambda: True
+    run = DataFolder(data).find_running()
+    if run is None or store not in (None, run.store):
+        fail(
+            f"tradewind repair asks the broker whether events are on their way, and none runs on {data}. "
+            "Start one with `tradewind up --no-generator`; or, where the broker is elsewhere, stop all "
+            "senders, wait until its queues are empty, and give --assume-idle."
+        )
+    return idle_broker(run.broker_url)

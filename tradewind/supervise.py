@@ -1,0 +1,184 @@
+"""One `tradewind up` from beginning to end: folder, ports, pipeline, totals, exit code."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from trades.store import StoreError
+from tradewind.exits import BROKEN, FINE, UNUSABLE
+from tradewind.folder import DataFolder, FolderInUse, Run
+from tradewind.leash import Leash
+from tradewind.ledger import Ledger, read_ledger
+from tradewind.monitor import Monitor
+from tradewind.pipeline import CannotStart, Pipeline, Plan
+from tradewind.program import PortBusy, Ports, choose_ports, generator_program, server_programs
+from tradewind.screen import LiveScreen, PlainScreen, totals_table
+from tradewind.snapshot import Snapshot
+from tradewind.totals import Totals
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for. `generator`: its settings by environment variable; None: do not run it."""
+
+    folder: DataFolder
+    store: str | None = None
+    fresh: bool = False
+    for_s: float | None = None
+    query_port: int | None = None
+    broker_port: int | None = None
+    generator: Mapping[str, str] | None = field(default_factory=dict)
+
+
+class Stops:
+    """SIGINT, SIGTERM and SIGHUP: the first asks to stop, the second not to wait."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.again = asyncio.Event()
+
+    def _stop(self) -> None:
+        (self.again if self.asked.is_set() else self.asked).set()
+
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator["Stops"]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield self
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def supervise(wishes: Wishes, console: Console) -> int:
+    """Run the pipeline until it is asked to stop. Returns the exit code."""
+    try:
+        with wishes.folder.locked():
+            return asyncio.run(_supervise(wishes, console))
+    except (FolderInUse, PortBusy, StoreError, OSError) as error:
+        print(f"tradewind up: {error}", file=sys.stderr)
+        return UNUSABLE
+
+
+async def _supervise(wishes: Wishes, console: Console) -> int:
+    if wishes.fresh:
+        wishes.folder.clear()
+    ports, messages = choose_ports(wishes.query_port, wishes.broker_port)
+    plan = _plan(wishes, ports)
+    if wishes.fresh and plan.run.data not in plan.run.store:
+        messages.append(f"--fresh emptied {plan.run.data} only: {plan.run.store} keeps what it has")
+    greet(console, plan.run, messages)
+    screen = LiveScreen(console) if console.is_terminal else PlainScreen(console)
+    functions = {ports.url(name): name for name in ("store-trade", "update-summary")}
+    with Leash() as leash, Stops().heeded() as stops:
+        async with Monitor(plan.run.query_url, plan.run.broker_url, list(functions)) as monitor:
+            pipeline = Pipeline(plan, monitor, screen, leash)
+            try:
+                if not await _unless(stops.asked, pipeline.start()):
+                    await pipeline.abort()
+                    return FINE
+                before = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+                await _unless(stops.asked, pipeline.start_generator())
+            except (CannotStart, StoreError) as error:
+                console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+                await pipeline.abort()
+                return UNUSABLE
+            with screen:
+                held = await pipeline.watch(stops.asked, wishes.for_s)
+                screen.say("Stopping: the generator first, then what waits in the broker.")
+                last, left = await pipeline.stop(stops.again)
+    after = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+    killed = pipeline.generator is not None and pipeline.generator.process.restarts > 0
+    adds_up = report(console, add_up(before, after, last, left, generator_killed=killed))
+    return FINE if held and adds_up else BROKEN
+
+
+async def _unless(asked: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work; False, and the work broken off, if the user asked to stop before it was done."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(asked.wait())
+    await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    task.result()
+    return True
+
+
+def _plan(wishes: Wishes, ports: Ports) -> Plan:
+    folder = wishes.folder
+    store = wishes.store or folder.store_url
+    run = Run(
+        pid=os.getpid(),
+        started_ms=int(time.time() * 1000),
+        data=str(folder.path),
+        store=store,
+        query_url=ports.url("query"),
+        broker_url=ports.url("broker"),
+        ingress_url=ports.ingress_url,
+    )
+    generator = None if wishes.generator is None else generator_program(ports, wishes.generator)
+    return Plan(folder, run, server_programs(folder, store, ports), generator)
+
+
+def greet(console: Console, run: Run, messages: list[str]) -> None:
+    """Where to look and where to send, first of all."""
+    lines = [
+        f"Page and queries  {run.query_url}",
+        f"Events go to      {run.ingress_url}",
+        f"Data is kept in   {run.data}" + ("" if run.data in run.store else f" and {run.store}"),
+        *messages,
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def add_up(
+    before: Ledger, after: Ledger, last: Snapshot, left: int | None, *, generator_killed: bool
+) -> Totals:
+    """The run's totals: from the store where it knows, else from what the processes said."""
+    return Totals(
+        sent=last.sent,
+        accepted=last.accepted,
+        refused_events=last.refused,
+        previous=before.stored,
+        stored=after.stored,
+        counted=after.counted,
+        duplicate_events=last.duplicates,
+        retried_events=last.retried,
+        dead_letters=after.dead_letters,
+        more_dead_letters=after.more_dead_letters,
+        dead_store_trades=after.dead_store_trades,
+        dead_summary_trades=after.dead_summary_trades,
+        left_in_broker=left,
+        kept_in_broker=sum(queue.kept for queue in last.queues.values()),
+        generator_killed=generator_killed,
+    )
+
+
+def report(console: Console, totals: Totals) -> bool:
+    """Print the totals; False if they do not add up."""
+    console.print(totals_table(totals))
+    problems = totals.problems()
+    for line in totals.notes():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in problems:
+        console.print(
+            f"This does not add up: {line}. `tradewind verify` shows where.", style="bold red", markup=False
+        )
+    if not problems and totals.can_tell:
+        console.print(
+            "All adds up: each accepted trade is stored once and counted once, or waits in a dead letter.",
+            soft_wrap=True,
+        )
+    return not problems

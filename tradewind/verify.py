@@ -1,0 +1,98 @@
+"""`tradewind verify`: do the summaries say what the raw trades say?"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import typer
+
+from tradewind.exits import BROKEN, FINE
+from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
+
+
+def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Recompute every summary and price level from the raw trades, and show where they differ.
+
+    It reads the store directly, in as many passes as keep its memory bounded, and may run while trades come
+    in: what differs is looked at again before it is reported. Dead letters are a usual reason: see `tradewind
+    dlq list`.
+
+    Exit code: 0 no differences; 1 differences, or tickers that changed too fast to be judged; 2 no store.
+    """
+    from trades.store import StoreError
+    from tradewind.checking import Checker
+    from tradewind.client import Unreachable
+    from tradewind.ledger import open_url
+
+    url = store_url(store, data)
+    try:
+        with closing(open_url(url)) as opened, progress_bar(opened.read_stored_count) as count:
+            checker = Checker(opened, count)
+            found = checker.scan()
+            judgement = checker.judge(found.suspects, idle_or_quiet(store, data))
+            dead_letters = len(opened.read_dead_letters(1_000))
+    except (StoreError, Unreachable) as error:
+        fail(f"tradewind verify: {error}")
+    differences = {difference.ticker: difference.describe() for difference in judgement.confirmed}
+    if json:
+        print_json(
+            {
+                "store": url,
+                "trades": found.trades,
+                "tickers": found.tickers,
+                "differences": differences,
+                "not_judged": judgement.moving,
+                "dead_letters": dead_letters,
+            }
+        )
+    else:
+        show_differences(differences)
+        print(f"{found.trades:,} trades of {found.tickers:,} tickers in {url}: {len(differences):,} differ.")
+        if judgement.moving:
+            print(
+                f"{len(judgement.moving):,} more kept changing: not judged. Try again when less is going on."
+            )
+        if dead_letters:
+            print(f"{dead_letters:,} dead letters wait, which may be why: `tradewind dlq list`.")
+    raise typer.Exit(BROKEN if differences or judgement.moving else FINE)
+
+
+def show_differences(differences: dict[str, list[str]]) -> None:
+    for ticker, lines in differences.items():
+        print(f"{ticker}: {'; '.join(lines)}")
+
+
+def idle_or_quiet(store: str | None, data: Path) -> Callable[[], bool]:
+    """How to find a moment at which nothing is on its way: by the broker of the pipeline that runs here.
+
+    Without one (another store, a cluster), a pause stands for it.
+    """
+    import time
+
+    from tradewind.checking import idle_broker
+    from tradewind.folder import DataFolder
+
+    run = DataFolder(data).find_running()
+    if run is not None and store in (None, run.store):
+        return idle_broker(run.broker_url)
+
+    def quiet() -> bool:
+        time.sleep(1.0)
+        return True
+
+    return quiet
+
+
+@contextmanager
+def progress_bar(read_total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """A bar of the trades read, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda trades: None
+        return
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("reading raw trades", total=read_total())
+        yield lambda trades: progress.advance(task, trades)
