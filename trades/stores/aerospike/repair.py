@@ -1,0 +1,221 @@
+"""Set one ticker's summary and price levels to what they should be, while others go on counting.
+
+Every record is changed in one atomic write that passes only if its generation is still the one that was
+read: whatever was counted in between makes it fail, and nothing is overwritten. Sums are set right in *one*
+shard, by the difference, so that a reader never sees a ticker half moved; extremes are clamped in all. If
+some record fails, the others have still been moved towards the goal; read again and go on from there.
+
+Marks stay: they say which events are in. Only what marks of price levels carry is moved into `levels`.
+"""
+
+from typing import Any, NamedTuple
+
+import aerospike
+from aerospike_helpers.batch.records import Write
+
+from trades.stores.aerospike.cluster import OK, Bins, Cluster, Operation
+from trades.stores.aerospike.fence import Fence
+from trades.stores.aerospike.layout import Key, Names, band_of
+from trades.stores.aerospike.plan import SORTED_MAP, plan_bands
+from trades.stores.aerospike.summaries import (
+    LEVEL_BINS,
+    SUMMARY_BINS,
+    Summaries,
+    merge_levels,
+    merge_summaries,
+    parse_levels,
+    parse_summary,
+)
+from trades.summary import PriceLevel, Summary, Tally
+
+_WRITE = aerospike.OPERATOR_WRITE
+_CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
+_IF_UNCHANGED = {"gen": aerospike.POLICY_GEN_EQ}
+
+
+class _Record(NamedTuple):
+    key: Key
+    generation: int  # 0: not there
+    bins: Bins
+
+
+class Repairer:
+    """`TradeStore.replace_tally`."""
+
+    def __init__(self, cluster: Cluster, names: Names, summaries: Summaries, fence: Fence) -> None:
+        self._cluster = cluster
+        self._names = names
+        self._summaries = summaries
+        self._fence = fence
+
+    def replace(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
+        shards = self._read_summaries(ticker)
+        levels = self._read_levels(ticker)
+        parts = [parse_summary(record.bins) for record in shards]
+        if not _is_expected(expected, parts, levels):
+            return False
+        owner = max(range(len(parts)), key=lambda place: parts[place].trade_count)
+        goal = tally.summary if tally else None
+        writes = [
+            _write(record, _summary_operations(part))
+            for record, before, part in zip(shards, parts, _settle(parts, owner, goal), strict=True)
+            if part != before
+        ]
+        writes += self._level_writes(ticker, owner + 1, levels, tally.levels if tally else {})
+        self._cluster.write(writes)
+        return all(write.result == OK for write in writes)
+
+    def _read_summaries(self, ticker: str) -> list[_Record]:
+        found = self._summaries.read_shards(lambda shard: self._names.summary(ticker, shard), ("count",))
+        keys = [self._names.summary(ticker, shard) for shard in range(1, len(found) + 1)]
+        return self._read(keys, SUMMARY_BINS)
+
+    def _read_levels(self, ticker: str) -> dict[tuple[int, int], _Record]:
+        places = self._summaries.level_keys(ticker)
+        records = self._read([key for _shard, _band, key in places], LEVEL_BINS)
+        return {(shard, band): record for (shard, band, _), record in zip(places, records, strict=True)}
+
+    def _read(self, keys: list[Key], bins: tuple[str, ...]) -> list[_Record]:
+        reads: list[Operation] = [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins]
+        found = self._cluster.read_with(keys, reads)
+        return [
+            _Record(key, generation, values or {})
+            for key, (generation, values) in zip(keys, found, strict=True)
+        ]
+
+    def _level_writes(
+        self,
+        ticker: str,
+        owner: int,
+        records: dict[tuple[int, int], _Record],
+        goal: dict[int, PriceLevel],
+    ) -> list[Write]:
+        before = {place: _levels_of(record) for place, record in records.items()}
+        after = {place: _clamped(levels, goal) for place, levels in before.items()}
+        for price, level in goal.items():
+            band = band_of(price)
+            holders = [place for place in after if place[1] == band]
+            place = max(
+                holders,
+                key=lambda holder: after[holder].get(price, _NO_LEVEL).trade_count,
+                default=(owner, band),
+            )
+            mine = after.setdefault(place, {})
+            others = [
+                after[holder][price] for holder in holders if holder != place and price in after[holder]
+            ]
+            mine[price] = PriceLevel(
+                level.trade_count - sum(other.trade_count for other in others),
+                level.volume - sum(other.volume for other in others),
+                level.latest_time_ms,
+            )
+        changed = [place for place in after if after[place] != before.get(place)]
+        if not changed:
+            return []
+        trims = (
+            self._fence.advance()
+        )  # so that a trimmer that read `levels` before this does not put them back
+        writes = []
+        for shard, band in changed:
+            record = records.get((shard, band)) or _Record(self._names.levels(ticker, shard, band), 0, {})
+            writes.append(_write(record, _level_operations(record, after[shard, band], trims)))
+            if not record.generation:
+                writes += [plan.write for plan in plan_bands(self._names, ticker, shard, {band})]
+        return writes
+
+
+_NO_LEVEL = PriceLevel(0, 0, 0)
+
+
+def _is_expected(
+    expected: Tally | None, parts: list[Summary], levels: dict[tuple[int, int], _Record]
+) -> bool:
+    merged: dict[int, PriceLevel] = {}
+    for record in levels.values():
+        merge_levels(merged, _levels_of(record))
+    merged = {price: level for price, level in merged.items() if level.trade_count}
+    summary = merge_summaries(parts)
+    if expected is None:
+        return summary is None and not merged
+    return summary == expected.summary and merged == expected.levels
+
+
+def _settle(parts: list[Summary], owner: int, goal: Summary | None) -> list[Summary]:
+    """What each shard should hold, so that merging them gives the goal."""
+    empty = parse_summary({})
+    if goal is None:
+        return [empty for _ in parts]
+    settled = [
+        Summary(
+            part.trade_count,
+            part.volume,
+            part.notional_ticks,
+            min(part.highest_ticks, goal.highest_ticks),
+            max(part.lowest_ticks, goal.lowest_ticks),
+            min(part.latest, goal.latest),
+        )
+        if part.lowest_ticks
+        else part
+        for part in parts
+    ]
+    others = settled[:owner] + settled[owner + 1 :]
+    settled[owner] = Summary(
+        goal.trade_count - sum(part.trade_count for part in others),
+        goal.volume - sum(part.volume for part in others),
+        goal.notional_ticks - sum(part.notional_ticks for part in others),
+        goal.highest_ticks,
+        goal.lowest_ticks,
+        goal.latest,
+    )
+    return settled
+
+
+def _levels_of(record: _Record) -> dict[int, PriceLevel]:
+    return parse_levels(record.bins.get("levels") or {}, record.bins.get("marks"))
+
+
+def _clamped(levels: dict[int, PriceLevel], goal: dict[int, PriceLevel]) -> dict[int, PriceLevel]:
+    return {
+        price: PriceLevel(
+            level.trade_count, level.volume, min(level.latest_time_ms, goal[price].latest_time_ms)
+        )
+        for price, level in levels.items()
+        if price in goal
+    }
+
+
+def _summary_operations(part: Summary) -> list[Operation]:
+    has_trades = bool(part.lowest_ticks)
+    values: dict[str, Any] = {
+        "count": part.trade_count,
+        "volume": part.volume,
+        "notional": part.notional_ticks,
+        "highest": [part.highest_ticks] if has_trades else [],
+        "lowest": [part.lowest_ticks] if has_trades else [],
+        "latest": [list(part.latest)] if has_trades else [],
+    }
+    return [_set(name, value) for name, value in values.items()]
+
+
+def _level_operations(record: _Record, levels: dict[int, PriceLevel], trims: int) -> list[Operation]:
+    values = {
+        price: [level.volume, level.trade_count, level.latest_time_ms] for price, level in levels.items()
+    }
+    operations = [_set("levels", values), _set("trims", trims)]
+    marks = record.bins.get("marks")
+    if marks:
+        emptied: dict[bytes, dict[int, list[int]]] = {mark: {} for mark in marks}
+        operations.append(
+            {"op": aerospike.OP_MAP_PUT_ITEMS, "bin": "marks", "val": emptied, "map_policy": SORTED_MAP}
+        )
+    return operations
+
+
+def _set(bin_: str, value: object) -> Operation:
+    return {"op": _WRITE, "bin": bin_, "val": value}
+
+
+def _write(record: _Record, operations: list[Operation]) -> Write:
+    if record.generation:
+        return Write(record.key, operations, {"gen": record.generation}, _IF_UNCHANGED)
+    return Write(record.key, operations, None, _CREATE_ONLY)

@@ -1,0 +1,177 @@
+"""`AerospikeStore`: the port's methods, each handed to the part that does it."""
+
+import os
+import random
+import threading
+from collections.abc import Iterator, Sequence
+
+from trades.store import (
+    ChangedSummaries,
+    DeadLetter,
+    EventNote,
+    Outcome,
+    StoredTrade,
+    StoreMisconfigured,
+    StoreUnavailable,
+    TradePage,
+)
+from trades.stores.aerospike.changes import ChangedTable
+from trades.stores.aerospike.claims import Claims
+from trades.stores.aerospike.cluster import Cluster, ClusterOptions
+from trades.stores.aerospike.counting import Counter
+from trades.stores.aerospike.dead_letters import DeadLetters
+from trades.stores.aerospike.drill_down import DrillDown
+from trades.stores.aerospike.fence import Fence
+from trades.stores.aerospike.layout import Names
+from trades.stores.aerospike.notes import Notes
+from trades.stores.aerospike.raw_trades import RawTrades
+from trades.stores.aerospike.repair import Repairer
+from trades.stores.aerospike.summaries import Summaries
+from trades.stores.aerospike.trimming import Trimmer
+from trades.summary import PriceLevel, Summary, Tally
+from trades.trade import TradeEvent
+
+
+class _Parts:
+    """What one process works with, made after it has forked."""
+
+    def __init__(self, cluster: Cluster, names: Names, shard_count: int, retention_s: int) -> None:
+        self.pid = os.getpid()
+        claims = Claims(cluster, names, retention_s)
+        fence = Fence(cluster, names)
+        trimmer = Trimmer(cluster, claims, fence, claims_expire=retention_s > 0)
+        randomness = random.Random()  # noqa: S311 - spreads processes over shards
+        self.raw_trades = RawTrades(cluster, names)
+        self.counter = Counter(cluster, names, claims, fence, trimmer, shard_count, randomness)
+        self.summaries = Summaries(cluster, names, shard_count)
+        self.changes = ChangedTable(cluster, names)
+        self.drill_down = DrillDown(cluster, names)
+        self.repairer = Repairer(cluster, names, self.summaries, fence)
+        self.notes = Notes(cluster, names)
+        self.dead_letters = DeadLetters(cluster, names)
+
+
+class AerospikeStore:
+    """Implements `trades.store.TradeStore` on an Aerospike cluster. Thread-safe.
+
+    `shard_count`: records a ticker's summary is spread over. `retention_s`: seconds that the claim of a
+    counted event is kept, 0 for ever; an event that comes again later counts again. `cluster`: for tests.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[tuple[str, int]],
+        *,
+        shard_count: int = 10,
+        retention_s: int = 0,
+        names: Names | None = None,
+        user: str = "",
+        password: str = "",
+        timeout_ms: int = 2_000,
+        batch_size: int = 1_000,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._cluster = cluster or Cluster(
+            ClusterOptions(tuple(hosts), user, password, timeout_ms, batch_size)
+        )
+        self._names = names or Names()
+        self._shard_count = shard_count
+        self._retention_s = retention_s
+        self._lock = threading.Lock()
+        self._opened: _Parts | None = None
+
+    def _open(self) -> _Parts:
+        """At first use in a process: checks the server, makes the index, notes the shard count."""
+        parts = self._opened
+        if parts is not None and parts.pid == os.getpid():
+            return parts
+        with self._lock:
+            parts = self._opened
+            if parts is None or parts.pid != os.getpid():
+                self._check_server()
+                parts = _Parts(self._cluster, self._names, self._shard_count, self._retention_s)
+                parts.drill_down.create_index()
+                parts.summaries.raise_shard_count()
+                self._opened = parts
+            return parts
+
+    def _check_server(self) -> None:
+        for namespace in (self._names.trades_namespace, self._names.summary_namespace):
+            nodes = self._cluster.info(f"namespace/{namespace}")
+            if not all("objects" in node for node in nodes):
+                raise StoreMisconfigured(
+                    f"Aerospike has no namespace {namespace!r}: add it to the server's configuration, or set"
+                    " AEROSPIKE_TRADES_NAMESPACE and AEROSPIKE_SUMMARY_NAMESPACE to those it has"
+                )
+        if self._retention_s and not all(_lets_expire(node) for node in self._trade_nodes()):
+            raise StoreMisconfigured(
+                "EVENT_RETENTION needs a server that lets records expire: set nsup-period (120, say) for"
+                f" namespace {self._names.trades_namespace!r}, or EVENT_RETENTION=0"
+            )
+
+    def _trade_nodes(self) -> list[dict[str, str]]:
+        return self._cluster.info(f"namespace/{self._names.trades_namespace}")
+
+    def ping(self) -> None:
+        self._open()
+        for namespace in (self._names.trades_namespace, self._names.summary_namespace):
+            for node in self._cluster.info(f"namespace/{namespace}"):
+                if node.get("stop_writes") == "true":
+                    raise StoreUnavailable(f"Aerospike takes no writes: namespace {namespace!r} is full")
+
+    def close(self) -> None:
+        self._cluster.close()
+
+    def store_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
+        return self._open().raw_trades.store(events)
+
+    def count_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
+        return self._open().counter.count(events)
+
+    def add_notes(self, notes: Sequence[EventNote]) -> None:
+        self._open().notes.add(notes)
+
+    def add_dead_letter(self, letter: DeadLetter) -> None:
+        self._open().dead_letters.add(letter)
+
+    def mark_replayed(self, key: str, time_ms: int) -> bool:
+        return self._open().dead_letters.mark_replayed(key, time_ms)
+
+    def read_summary(self, ticker: str) -> Summary | None:
+        return self._open().summaries.read_summary(ticker)
+
+    def read_level(self, ticker: str, price_ticks: int) -> PriceLevel | None:
+        return self._open().summaries.read_level(ticker, price_ticks)
+
+    def read_levels(self, ticker: str) -> dict[int, PriceLevel]:
+        return self._open().summaries.read_levels(ticker)
+
+    def read_changed_summaries(self, cursor: int) -> ChangedSummaries:
+        return self._open().changes.read(cursor)
+
+    def read_trades(self, ticker: str, limit: int, cursor: str | None = None) -> TradePage:
+        parts = self._open()
+        summary = parts.summaries.read_summary(ticker) if cursor is None else None
+        return parts.drill_down.read(ticker, limit, cursor, summary.latest.time_ms if summary else None)
+
+    def read_stored_count(self) -> int:
+        return self._open().raw_trades.count()
+
+    def read_notes(self, limit: int) -> list[EventNote]:
+        return self._open().notes.read(limit)
+
+    def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
+        return self._open().dead_letters.read(limit, waiting_only=waiting_only)
+
+    def scan_trades(self) -> Iterator[StoredTrade]:
+        return self._open().raw_trades.scan()
+
+    def scan_tickers(self) -> Iterator[str]:
+        return self._open().summaries.scan_tickers()
+
+    def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
+        return self._open().repairer.replace(ticker, expected, tally)
+
+
+def _lets_expire(node: dict[str, str]) -> bool:
+    return node.get("nsup-period", "0") != "0" or node.get("allow-ttl-without-nsup") == "true"
