@@ -1,0 +1,1 @@
+"""The read API and the page: one Flask application over the store, served as the function `query`."""
