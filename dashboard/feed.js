@@ -1,0 +1,61 @@
+// Keeps the store up to date: about once a second, only what changed, one request at a time.
+
+import { api } from "./api.js";
+import { Poller } from "./poller.js";
+
+const QUIET_AFTER_MS = 5_000; // after a longer gap a flash would tell of long ago
+const STALE_AFTER_MS = 4_000;
+
+export class Feed {
+  #store;
+  #onTurn;
+  #cursor = "";
+  #poller = new Poller(() => this.#turn(), { onFailure: (error) => this.#fail(error) });
+  #freshMs = 0;
+  #error = null;
+  #since = Date.now();
+  totals = null;
+  isLoaded = false;
+
+  /** `onTurn` is called with the changed symbols after each turn, also after one that failed. */
+  constructor(store, onTurn) {
+    this.#store = store;
+    this.#onTurn = onTurn;
+  }
+
+  start() {
+    this.#poller.start();
+  }
+
+  /** {word: "connecting" | "live" | "stale" | "reconnecting", ageMs, reason} */
+  state(now = Date.now()) {
+    const ageMs = now - (this.#freshMs || this.#since);
+    const reason = this.#error?.message ?? "";
+    if (this.#error) return { word: "reconnecting", ageMs, reason };
+    if (!this.#freshMs) return { word: "connecting", ageMs, reason };
+    return { word: ageMs > STALE_AFTER_MS ? "stale" : "live", ageMs, reason };
+  }
+
+  async #turn() {
+    const changed = new Set();
+    const flashes = Date.now() - this.#freshMs < QUIET_AFTER_MS;
+    let more = true;
+    while (more) {
+      const answer = await api.changes(this.#cursor);
+      for (const ticker of this.#store.merge(answer, { flashes })) changed.add(ticker);
+      this.#cursor = answer.cursor;
+      more = answer.more;
+    }
+    this.isLoaded = true;
+    this.#freshMs = Date.now();
+    this.#error = null;
+    this.#onTurn(changed);
+    this.totals = await api.totals();
+    this.#onTurn(new Set());
+  }
+
+  #fail(error) {
+    this.#error = error;
+    this.#onTurn(new Set());
+  }
+}

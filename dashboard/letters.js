@@ -1,0 +1,129 @@
+// The view of dead letters: what could not be handled, why, and sending it again.
+
+import { api } from "./api.js";
+import { arrange, element, setText } from "./dom.js";
+import { formatCount, formatTime } from "./format.js";
+import { makeAttributes, makeData, summarize } from "./payload.js";
+import { Poller } from "./poller.js";
+
+const LIMIT = 100;
+const INTERVAL_MS = 2_000;
+
+export class LettersView extends HTMLElement {
+  #address;
+  #items = new Map();
+  #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#say(error.message, true) });
+  #parts = {};
+
+  setUp(address) {
+    this.#address = address;
+    for (const part of this.querySelectorAll("[data-part]")) this.#parts[part.dataset.part] = part;
+    this.#parts.replayed.addEventListener("change", () => this.#poller.hurry());
+    address.addEventListener("change", () => this.#follow());
+    this.#follow();
+    return this;
+  }
+
+  hurry() {
+    this.#poller.hurry();
+  }
+
+  #follow() {
+    if (this.#address.state.view === "letters") this.#poller.start();
+    else this.#poller.stop();
+  }
+
+  async #turn() {
+    const isAll = this.#parts.replayed.checked;
+    const { dead_letters: letters } = await api.deadLetters({ limit: LIMIT, replayed: isAll });
+    if (isAll !== this.#parts.replayed.checked) return;
+    this.#draw(letters);
+  }
+
+  #draw(letters) {
+    // What was sent again from here stays in sight, with the broker's answer.
+    const keys = new Set(letters.map((letter) => letter.key));
+    for (const [key, item] of this.#items) if (!keys.has(key) && !item.hasAnswer) this.#items.delete(key);
+    for (const letter of letters.toReversed()) this.#itemOf(letter.key).show(letter);
+    const items = [...this.#items.values()].sort((a, b) => (a.received < b.received ? 1 : -1));
+    arrange(this.#parts.list, items.map((item) => item.node));
+    this.#parts.empty.hidden = items.length > 0;
+    const waiting = letters.filter((letter) => !letter.replayed).length;
+    this.#say(`${formatCount(waiting)}${letters.length === LIMIT ? "+" : ""} waiting`);
+  }
+
+  #itemOf(key) {
+    if (!this.#items.has(key)) this.#items.set(key, new LetterItem(() => this.hurry()));
+    return this.#items.get(key);
+  }
+
+  #say(text, isError = false) {
+    setText(this.#parts.count, isError ? `${text} Asking again.` : text);
+    this.#parts.count.classList.toggle("error", isError);
+  }
+}
+
+class LetterItem {
+  #letter = null;
+  #onReplay;
+  #time = element("time");
+  #what = element("span", { className: "line" });
+  #from = element("span", { className: "from" });
+  #reason = element("p", { className: "reason" });
+  #answer = element("p", { className: "answer", role: "status" });
+  #button = element("button", { type: "button", className: "button small", textContent: "Replay" });
+  #body = element("div", { className: "event-body" });
+  #details = element("details", {}, element("summary", { textContent: "Event" }), this.#body);
+  hasAnswer = false;
+  node = element("li", { className: "letter" });
+
+  constructor(onReplay) {
+    this.#onReplay = onReplay;
+    const head = element("div", { className: "letter-head" }, this.#time, this.#what, this.#from, this.#button);
+    this.node.append(head, this.#reason, this.#answer, this.#details);
+    this.#button.addEventListener("click", () => this.#replay());
+  }
+
+  get received() {
+    return this.#letter.received;
+  }
+
+  show(letter) {
+    const isSame = JSON.stringify(letter) === JSON.stringify(this.#letter);
+    this.#letter = letter;
+    if (isSame) return;
+    const { attributes, data, destination, received, reason, status, replayed } = letter;
+    setText(this.#time, formatTime(Date.parse(received)));
+    this.#time.dateTime = received;
+    setText(this.#what, `${attributes.type ?? "event"} ${summarize(data)}`);
+    setText(this.#from, [nameFrom(destination), status && `HTTP ${status}`].filter(Boolean).join(" · "));
+    this.#from.title = destination;
+    setText(this.#reason, reason || "The broker gave no reason.");
+    this.#button.ariaLabel = `Replay ${attributes.id ?? "this event"}`;
+    setText(this.#button, replayed ? "Replay again" : "Replay");
+    if (replayed && !this.hasAnswer) setText(this.#answer, `Sent again at ${formatTime(Date.parse(replayed))}.`);
+    this.#body.replaceChildren(makeAttributes(attributes), makeData(data));
+  }
+
+  async #replay() {
+    this.#button.disabled = true;
+    try {
+      const { broker } = await api.replay(this.#letter.key);
+      setText(this.#answer, `Sent again: the broker answered ${broker.status}. If it fails again, it comes back here.`);
+    } catch (error) {
+      setText(this.#answer, error.message);
+    }
+    this.hasAnswer = true;
+    this.#button.disabled = false;
+    this.#onReplay();
+  }
+}
+
+/** The function in a destination's URL: the first part of its host's name, or an address as it is. */
+function nameFrom(destination) {
+  if (!URL.canParse(destination)) return destination;
+  const { host, hostname } = new URL(destination);
+  return /^[\d.]+$|:/.test(hostname) ? host : hostname.split(".")[0];
+}
+
+customElements.define("letters-view", LettersView);

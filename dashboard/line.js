@@ -1,0 +1,91 @@
+// The line of a symbol's prices, from the trades that are loaded.
+
+import { element, setText, svg } from "./dom.js";
+import { formatCount, formatPreciseTime, formatPrice } from "./format.js";
+
+const WIDTH = 400;
+const HEIGHT = 200;
+const PAD = 2;
+
+export class PriceLine extends HTMLElement {
+  #points = [];
+  #caption = element("figcaption");
+  #area = svg("path", { class: "area" });
+  #line = svg("path", { class: "line", "vector-effect": "non-scaling-stroke" });
+  #mark = svg("line", { class: "mark", y1: 0, y2: HEIGHT, "vector-effect": "non-scaling-stroke" });
+  #drawing = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
+    this.#area,
+    this.#line,
+    this.#mark,
+  );
+  #high = element("span", { className: "high" });
+  #low = element("span", { className: "low" });
+  #from = element("span");
+  #to = element("span");
+
+  setUp() {
+    const frame = element("div", { className: "frame" }, this.#drawing, this.#high, this.#low);
+    const times = element("div", { className: "times" }, this.#from, this.#to);
+    this.append(element("figure", {}, this.#caption, frame, times));
+    frame.addEventListener("pointermove", (move) => this.#point(move));
+    frame.addEventListener("pointerleave", () => this.#unpoint());
+    this.#unpoint();
+    return this;
+  }
+
+  /** Trades, newest first. */
+  show(trades) {
+    const points = trades.map((trade) => ({ ms: Date.parse(trade.time), price: Number(trade.price) })).reverse();
+    if (!points.length) return;
+    this.#points = place(points);
+    const path = this.#points.map(({ x, y }, index) => `${index ? "L" : "M"}${x} ${y}`).join("");
+    this.#line.setAttribute("d", path);
+    this.#area.setAttribute("d", `${path}L${this.#points.at(-1).x} ${HEIGHT}L${this.#points[0].x} ${HEIGHT}Z`);
+    const prices = points.map(({ price }) => price);
+    setText(this.#high, formatPrice(Math.max(...prices)));
+    setText(this.#low, formatPrice(Math.min(...prices)));
+    setText(this.#from, formatPreciseTime(points[0].ms));
+    setText(this.#to, formatPreciseTime(points.at(-1).ms));
+    this.#drawing.setAttribute(
+      "aria-label",
+      `Prices of ${points.length} trades, from ${this.#low.textContent} to ${this.#high.textContent}`,
+    );
+    this.#unpoint();
+  }
+
+  #point({ clientX }) {
+    const { left, width } = this.#drawing.getBoundingClientRect();
+    const x = ((clientX - left) / width) * WIDTH;
+    const nearest = this.#points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
+    this.#mark.setAttribute("x1", nearest.x);
+    this.#mark.setAttribute("x2", nearest.x);
+    this.#mark.removeAttribute("visibility");
+    setText(this.#caption, `Price ${formatPrice(nearest.price)} at ${formatPreciseTime(nearest.ms)}`);
+  }
+
+  #unpoint() {
+    this.#mark.setAttribute("visibility", "hidden");
+    const count = this.#points.length;
+    setText(this.#caption, count ? `Price, latest ${count === 1 ? "trade" : `${formatCount(count)} trades`}` : "Price");
+  }
+}
+
+/** Each point with its place in the drawing. One point becomes a level line. */
+function place(points) {
+  const spread = points.length === 1 ? [{ ...points[0], ms: points[0].ms - 1 }, points[0]] : points;
+  const times = spread.map(({ ms }) => ms);
+  const prices = spread.map(({ price }) => price);
+  const [start, low] = [Math.min(...times), Math.min(...prices)];
+  const duration = Math.max(...times) - start || 1;
+  const span = Math.max(...prices) - low;
+  return spread.map(({ ms, price }) => ({
+    ms,
+    price,
+    x: Math.round(((ms - start) / duration) * WIDTH * 10) / 10,
+    y: span ? Math.round((HEIGHT - PAD - ((price - low) / span) * (HEIGHT - 2 * PAD)) * 10) / 10 : HEIGHT / 2,
+  }));
+}
+
+customElements.define("price-line", PriceLine);

@@ -1,0 +1,90 @@
+// The tickers as this page knows them: what the server says, and what changed since the page opened.
+
+import { setFlash } from "./flash.js";
+
+const MAX_POINTS = 48; // prices remembered for a sparkline
+
+export class TickerStore {
+  #entries = new Map();
+  #seen = null; // tickers of an answer that starts over, until its last part has come
+  version = 0; // grows with every change
+
+  get size() {
+    return this.#entries.size;
+  }
+
+  get(ticker) {
+    return this.#entries.get(ticker);
+  }
+
+  entries() {
+    return [...this.#entries.values()];
+  }
+
+  /**
+   * Takes an answer to changed_since. Gives the tickers that changed. `flashes` false: price changes are
+   * taken silently, as after a long pause.
+   */
+  merge({ tickers, more, reset }, { now = Date.now(), flashes = true } = {}) {
+    if (reset) this.#seen = new Set();
+    const changed = new Set();
+    for (const row of tickers) {
+      this.#seen?.add(row.ticker);
+      const entry = this.#entries.get(row.ticker);
+      if (!entry) this.#entries.set(row.ticker, makeEntry(row));
+      else update(entry, row, flashes ? now : null);
+      changed.add(row.ticker);
+    }
+    if (!more && this.#seen) {
+      for (const ticker of this.#entries.keys()) {
+        if (!this.#seen.has(ticker) && this.#entries.delete(ticker)) changed.add(ticker);
+      }
+      this.#seen = null;
+    }
+    if (changed.size) this.version += 1;
+    return changed;
+  }
+}
+
+function makeEntry(row) {
+  const price = Number(row.price);
+  return {
+    ticker: row.ticker,
+    name: row.name,
+    exchange: row.exchange ?? "",
+    search: `${row.ticker}\n${row.name}`.toLowerCase(),
+    opening: price, // the first price that this page saw
+    points: [price],
+    flash: 0,
+    flashUntil: 0,
+    ...measure(row, price, price),
+  };
+}
+
+function update(entry, row, flashAt) {
+  const before = entry.price;
+  Object.assign(entry, measure(row, Number(row.price), entry.opening));
+  if (entry.price === before) return;
+  entry.points.push(entry.price);
+  if (entry.points.length > MAX_POINTS) entry.points.shift();
+  if (flashAt !== null) setFlash(entry, Math.sign(entry.price - before), flashAt);
+}
+
+/** Numbers to sort by, beside the strings to show: a double keeps a price exactly, but not every sum. */
+function measure(row, price, opening) {
+  const change = Math.round((price - opening) * 1e4) / 1e4;
+  return {
+    price,
+    priceText: row.price,
+    high: row.high,
+    low: row.low,
+    volume: row.volume,
+    value: Number(row.value),
+    valueText: row.value,
+    trades: row.trade_count,
+    time: Date.parse(row.last_trade_time),
+    timeText: row.last_trade_time,
+    change,
+    percent: (change / opening) * 100,
+  };
+}

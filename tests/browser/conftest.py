@@ -1,0 +1,270 @@
+"""A real Chromium on the real page: `tradewind up` without a generator, 4,064 symbols, and trades as told.
+
+Chromium is taken from CHROMIUM, /usr/bin/chromium or PATH; without one these tests are skipped, or fail with
+REQUIRE_CHROMIUM=1. None is ever downloaded.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.symbols import load_symbols
+from tests.integration.conftest import free_port
+
+DEADLINE_S = 60.0
+WAIT_MS = 30_000
+BATCH = 1_000
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Notes every flash there ever was: [ticker, "rose" or "fell"].
+RECORD_FLASHES = """
+window.flashes = [];
+const flashing = new WeakMap();
+new MutationObserver((changes) => {
+  const nodes = changes.flatMap(({ target, addedNodes }) => [target, ...addedNodes]);
+  for (const row of new Set(nodes.filter((node) => node.classList?.contains("row")))) {
+    const kind = ["rose", "fell"].find((name) => row.classList.contains(name));
+    if (kind && kind !== flashing.get(row)) window.flashes.push([row.dataset.ticker, kind]);
+    flashing.set(row, kind);
+  }
+}).observe(document, { subtree: true, childList: true, attributeFilter: ["class"] });
+"""
+_ids = count(1)
+
+
+def find_chromium() -> str | None:
+    places = [
+        os.environ.get("CHROMIUM"),
+        "/usr/bin/chromium",
+        shutil.which("chromium"),
+        shutil.which("google-chrome"),
+    ]
+    return next((place for place in places if place and Path(place).exists()), None)
+
+
+class Pipeline:
+    """A running `tradewind up --no-generator`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._output = folder / "up.out"
+        command = [sys.executable, "-m", "tradewind.cli", "up", "--no-generator", "--data", str(self.data)]
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [*command, "--port", self.url.rsplit(":", 1)[1]], stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    @property
+    def run(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.data / "run.json").read_text())
+        return found
+
+    def read(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def send(self, event_type: str, data: object) -> str:
+        """POST an event to the broker, as anybody would; its id."""
+        event_id = f"test-{next(_ids)}"
+        headers = {
+            "content-type": "application/json",
+            "ce-specversion": "1.0",
+            "ce-type": event_type,
+            "ce-source": "/tests/browser",
+            "ce-id": event_id,
+        }
+        request = urllib.request.Request(self.run["ingress_url"], json.dumps(data).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 202
+        return event_id
+
+    def trade(self, ticker: str, price: str, volume: int = 100) -> str:
+        now = datetime.now(UTC).isoformat()
+        return self.send(
+            "trade.executed.v1", {"ticker": ticker, "price": price, "volume": volume, "timestamp": now}
+        )
+
+    def trades(self, trades: list[dict[str, object]]) -> None:
+        for start in range(0, len(trades), BATCH):
+            self.send("trade.batch.v1", {"trades": trades[start : start + BATCH]})
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        deadline_s = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                if condition():
+                    return
+            except (OSError, KeyError, ValueError):
+                pass  # not there yet
+            assert self.process.poll() is None, f"it ended before {what}:\n{self._output.read_text()}"
+            assert time.monotonic() < deadline_s, (
+                f"not within {DEADLINE_S} s: {what}\n{self._output.read_text()}"
+            )
+            time.sleep(0.05)
+
+    def until_counted(self, trades: int) -> None:
+        def is_settled() -> bool:
+            totals = self.read("/v1/totals")
+            return bool(totals["trades_counted"] == totals["trades_stored"] >= trades)
+
+        self.until(is_settled, f"{trades} trades stored and counted")
+
+    def kill(self, name: str) -> None:
+        os.kill(int(self.run["processes"][name]["pid"]), signal.SIGKILL)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(DEADLINE_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def symbols() -> list[str]:
+    return sorted(load_symbols())
+
+
+@pytest.fixture(scope="session")
+def pipeline(
+    tmp_path_factory: pytest.TempPathFactory, symbols: list[str], browser: Any
+) -> Iterator[Pipeline]:
+    """With one trade of each symbol, and none two alike. Tests trade in symbols of their own."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("pipeline"))
+    pipeline.until(lambda: pipeline.read("/v1/totals"), "it answers")
+    start_ms = int(time.time() * 1_000) - 60_000
+    pipeline.trades(
+        [
+            {
+                "ticker": ticker,
+                "price": f"{1 + place * 7919 % 50_000 / 100:.2f}",
+                "volume": 1 + place * 104_729 % 90_001,
+                "timestamp": start_ms + place,
+            }
+            for place, ticker in enumerate(symbols)
+        ]
+    )
+    pipeline.until_counted(len(symbols))
+    yield pipeline
+    pipeline.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    chromium = find_chromium()
+    if chromium is None:
+        reason = "there is no Chromium: install it (apt-get install chromium) or set CHROMIUM to its path"
+        if os.environ.get("REQUIRE_CHROMIUM") == "1":
+            pytest.fail(f"REQUIRE_CHROMIUM=1, but {reason}")
+        pytest.skip(f"NO CHROMIUM, THE PAGE IS NOT TESTED: {reason}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+def wait(page: Any, expression: str, arg: object = None) -> None:
+    """Until a JavaScript expression, or function of `arg`, is true.
+
+    Playwright's `wait_for_function` uses eval, which the page's own policy forbids.
+    """
+    deadline_s = time.monotonic() + WAIT_MS / 1_000
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < deadline_s, f"not within {WAIT_MS} ms: {expression}"
+        page.wait_for_timeout(50)
+
+
+@dataclass
+class Tab:
+    """A page of the browser, and what it did."""
+
+    page: Any
+    url: str
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/") -> Any:
+        """The page, when all symbols have come."""
+        self.page.goto(self.url + path)
+        wait(self.page, "document.querySelector('[data-total=trades]').textContent.length > 1")
+        return self.page
+
+    def note(self, said: Any) -> None:
+        if said.type in {"error", "warning"}:
+            self.errors.append(said.text)
+
+    def asked(self, path: str) -> int:
+        """How many requests went to that path."""
+        return sum(path in request for request in self.requests)
+
+
+@pytest.fixture
+def new_tab(browser: Any, pipeline: Pipeline) -> Iterator[Callable[..., Tab]]:
+    """`new_tab(color_scheme="dark")`. At the end: no errors in the console, no request to another host."""
+    contexts: list[Any] = []
+    tabs: list[Tab] = []
+
+    def make(**options: Any) -> Tab:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        context.add_init_script(RECORD_FLASHES)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        tab = Tab(page, pipeline.url)
+        page.on("request", lambda request: tab.requests.append(request.url))
+        page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        page.on(
+            "console",
+            lambda said: tab.errors.append(said.text) if said.type in {"error", "warning"} else None,
+        )
+        tabs.append(tab)
+        return tab
+
+    yield make
+    for context in contexts:
+        context.close()
+    for tab in tabs:
+        assert tab.errors == []
+        assert {
+            request for request in tab.requests if not request.startswith((f"{tab.url}/", "data:"))
+        } == set()
+
+
+@pytest.fixture
+def tab(new_tab: Callable[..., Tab]) -> Tab:
+    return new_tab()
+
+
+@pytest.fixture
+def page(tab: Tab) -> Any:
+    """The page with all symbols."""
+    return tab.open()

@@ -1,0 +1,123 @@
+"""Raw events with their verdicts, the form that sends trades, and the dead letters."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Pipeline, Tab, wait
+
+pytestmark = pytest.mark.browser
+
+
+def send(page: Any, kind: str) -> Any:
+    """Choose, send, and wait until all is known."""
+    page.get_by_role("radio", name=kind).check(force=True)
+    button = page.get_by_role("button", name="Send", exact=True)
+    button.click()
+    wait(page, "document.querySelector('[data-part=send]').disabled === false")
+    return page.locator(".fate").first
+
+
+def verdicts(fate: Any) -> set[str]:
+    return set(fate.locator(".verdict").all_inner_texts())
+
+
+def fill(page: Any, ticker: str) -> None:
+    page.get_by_label("Symbol", exact=True).fill(ticker)
+    page.get_by_label("Price").fill("12.5")
+    page.get_by_label("Quantity").fill("10")
+
+
+def test_what_becomes_of_a_valid_a_duplicate_a_conflicting_and_a_broken_trade(
+    tab: Tab, pipeline: Pipeline
+) -> None:
+    page = tab.open("/?view=events")
+    fill(page, "ZQFORM")
+    valid = send(page, "valid")
+    assert "The broker answered 202" in valid.inner_text()
+    assert {"store-trade STORED", "update-summary COUNTED"} <= verdicts(valid)
+
+    duplicate = send(page, "duplicate")
+    assert {"store-trade DUPLICATE", "update-summary DUPLICATE"} <= verdicts(duplicate)
+    conflict = send(page, "conflicting")
+    assert {"store-trade CONFLICT", "update-summary CONFLICT"} <= verdicts(conflict)
+    broken = send(page, "broken")
+    assert {"store-trade BAD_REQUEST", "update-summary BAD_REQUEST"} <= verdicts(broken)
+    assert "price must be" in broken.inner_text()
+    told = pipeline.read("/v1/tickers/ZQFORM")
+    assert (told["trade_count"], told["volume"]) == (1, 10)
+
+    broken.get_by_role("button", name="See it in the dead letters").click()
+    letter = page.locator(".letter", has_text="ZQFORM 10 @ -1").first
+    letter.wait_for()
+    assert "HTTP 400" in letter.inner_text()
+    assert int(page.locator("[data-total=letters]").inner_text()) >= 4
+
+
+def test_a_duplicate_of_nothing_sends_its_original_first(tab: Tab) -> None:
+    page = tab.open("/?view=events")
+    fill(page, "ZQTWICE")
+    send(page, "duplicate")
+    assert [fate.get_attribute("data-kind") for fate in page.locator(".fate").all()] == ["duplicate", "valid"]
+
+
+def test_the_tail_shows_attributes_data_and_deliveries(tab: Tab, pipeline: Pipeline) -> None:
+    page = tab.open("/?view=events")
+    event_id = pipeline.trade("ZQTAIL", "7.25", volume=77)
+    event = page.locator(".event", has_text=event_id)
+    event.get_by_text("ZQTAIL 77 @ 7.25").wait_for()
+    event.get_by_text("update-summary COUNTED").wait_for()
+    event.locator("summary").click()
+    details = event.locator(".event-body").inner_text()
+    for part in ["/tests/browser", event_id, "trade.executed.v1", '"volume": 77', "knativearrivaltime"]:
+        assert part in details
+
+
+def test_filters_and_pause(tab: Tab, pipeline: Pipeline) -> None:
+    page = tab.open("/?view=events")
+    wanted, other = pipeline.trade("ZQWANTED", "1"), pipeline.trade("ZQOTHER", "1")
+    page.locator(".event", has_text=other).wait_for()
+    page.get_by_label("Filter the events").fill("zqwanted")
+    page.locator(".event", has_text=wanted).wait_for()
+    assert page.locator(".event", has_text=other).count() == 0
+    assert "find=zqwanted" in page.url
+
+    page.get_by_label("Filter the events").fill("")
+    page.get_by_label("Verdict").select_option("DUPLICATE")
+    wait(page, "!document.querySelector('.event')?.textContent.includes('STORED')")
+    assert page.locator(".event", has_text=wanted).count() == 0
+    page.get_by_label("Verdict").select_option("")
+    page.locator(".event", has_text=wanted).wait_for()
+
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(500)  # what was under way ends
+    asked = tab.asked("/v1/events")
+    while_paused = pipeline.trade("ZQPAUSED", "1")
+    page.wait_for_timeout(2_500)
+    assert tab.asked("/v1/events") == asked
+    page.get_by_role("button", name="Resume").click()
+    page.locator(".event", has_text=while_paused).wait_for()
+
+
+def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline: Pipeline) -> None:
+    event_id = pipeline.send(
+        "trade.executed.v1", {"ticker": "ZQLETTER", "price": 1, "volume": 0, "timestamp": 1}
+    )
+
+    def letters() -> list[dict[str, Any]]:
+        found = pipeline.read("/v1/dead-letters?limit=100&replayed=true")["dead_letters"]
+        return [letter for letter in found if letter["attributes"]["id"] == event_id]
+
+    pipeline.until(lambda: len(letters()) == 2, "a dead letter of each function")
+    page = tab.open("/?view=letters")
+    letter = page.locator(".letter", has_text="ZQLETTER").first
+    letter.get_by_text("volume must").wait_for()
+    letter.get_by_text("Event", exact=True).click()
+    assert event_id in letter.inner_text()
+    letter.get_by_role("button", name="Replay").click()
+    letter.get_by_text("Sent again: the broker answered 202").wait_for()
+
+
+def test_a_view_that_is_not_shown_asks_nothing(tab: Tab) -> None:
+    tab.open("/")
+    assert tab.asked("/v1/events") == tab.asked("/v1/dead-letters") == 0

@@ -1,0 +1,111 @@
+"""An opened symbol: trades, volume by price, price line, and whether they add up."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Pipeline, wait
+
+pytestmark = pytest.mark.browser
+
+
+def open_symbol(page: Any, pipeline: Pipeline, ticker: str) -> Any:
+    page.goto(f"{pipeline.url}/?q={ticker}&open={ticker}")
+    panel = page.locator(f"[data-panel='{ticker}'] symbol-panel")
+    panel.locator("trade-list tbody tr").first.wait_for()
+    return panel
+
+
+def test_trades_come_live_newest_first(page: Any, pipeline: Pipeline) -> None:
+    ids = [pipeline.trade("ZQLIVE", f"10.0{place}", volume=100 + place) for place in range(3)]
+    pipeline.until(lambda: len(pipeline.read("/v1/tickers/ZQLIVE/trades")["trades"]) == 3, "three trades")
+    panel = open_symbol(page, pipeline, "ZQLIVE")
+    assert panel.locator("trade-list .id").all_inner_texts() == ids[::-1]
+    newest = pipeline.trade("ZQLIVE", "11.5", volume=1_234)
+    panel.locator("trade-list tbody tr").first.get_by_text(newest).wait_for()
+    cells = panel.locator("trade-list tbody tr").first.locator("td").all_inner_texts()
+    assert cells[1:] == ["11.5000", "1,234", newest]
+    panel.get_by_text("4 trades add up to the aggregate").wait_for()
+
+
+def test_bars_are_the_volume_by_price(page: Any, pipeline: Pipeline) -> None:
+    for price, volume in [("5.00", 300), ("6.00", 100), ("5.00", 100)]:
+        pipeline.trade("ZQBARS", price, volume)
+    pipeline.until(lambda: pipeline.read("/v1/tickers/ZQBARS")["trade_count"] == 3, "three trades")
+    panel = open_symbol(page, pipeline, "ZQBARS")
+    rows = panel.locator("volume-bars tbody tr")
+    rows.first.wait_for()
+    assert [text.split() for text in rows.all_inner_texts()] == [
+        ["6.0000", "100", "1"],
+        ["5.0000", "400", "2"],
+    ]
+    assert [bar.get_attribute("width") for bar in rows.locator("rect").all()] == ["25%", "100%"]
+    assert panel.get_by_role("img", name="Prices of 3 trades, from 5.0000 to 6.0000").count() == 1
+
+
+def test_older_trades_are_paged_and_left_alone_while_newer_come(page: Any, pipeline: Pipeline) -> None:
+    now_ms = int(page.evaluate("Date.now()"))
+    trade = {"ticker": "ZQPAGED", "price": "3.00"}
+    pipeline.trades(
+        [{**trade, "volume": 1 + place, "timestamp": now_ms - 300 + place} for place in range(250)]
+    )
+    pipeline.until(lambda: pipeline.read("/v1/tickers/ZQPAGED")["trade_count"] == 250, "250 trades")
+    panel = open_symbol(page, pipeline, "ZQPAGED")
+    quantities = panel.locator("trade-list tbody td:nth-child(3)")
+    assert quantities.all_inner_texts() == [str(250 - place) for place in range(10)]
+    panel.get_by_role("button", name="Older").click()
+    assert quantities.all_inner_texts() == [str(240 - place) for place in range(10)]
+
+    pipeline.trades([{**trade, "volume": 9_000, "timestamp": now_ms}])
+    panel.get_by_text("12\u201321 of 251").wait_for()
+    assert quantities.all_inner_texts() == [str(240 - place) for place in range(10)]
+    for _ in range(25):
+        if panel.get_by_role("button", name="Older").is_disabled():
+            break
+        before = panel.locator(".where").inner_text()
+        panel.get_by_role("button", name="Older").click()
+        wait(
+            page, "(before) => document.querySelector('trade-list .where').textContent !== before", arg=before
+        )
+    assert quantities.last.inner_text() == "1"
+    panel.get_by_role("button", name="Newest").click()
+    assert quantities.first.inner_text() == "9,000"
+
+
+def test_several_are_open_and_the_address_tells_which(page: Any, pipeline: Pipeline) -> None:
+    page.goto(f"{pipeline.url}/?q=AA")
+    first, second = page.locator(".row").nth(0), page.locator(".row").nth(1)
+    names = [first.get_attribute("data-ticker"), second.get_attribute("data-ticker")]
+    second.locator(".expander").click()
+    first.click()
+    wait(page, "document.querySelectorAll('symbol-panel').length === 2")
+    assert f"open={names[1]},{names[0]}" in page.url
+    assert page.locator(".expander[aria-expanded=true]").count() == 2
+    page.go_back()
+    wait(page, "document.querySelectorAll('symbol-panel').length === 1")
+    assert page.locator("[data-panel]").get_attribute("data-panel") == names[1]
+    page.go_forward()
+    wait(page, "document.querySelectorAll('symbol-panel').length === 2")
+
+
+def test_what_is_open_keeps_its_place_on_the_screen(page: Any, pipeline: Pipeline) -> None:
+    tickers = [f"ZQPLACE{place}" for place in range(40)]
+    now_ms = int(page.evaluate("Date.now()"))
+    trades = [{"ticker": ticker, "price": "1", "volume": 100, "timestamp": now_ms} for ticker in tickers]
+    pipeline.trades(trades)
+    pipeline.until(lambda: pipeline.read("/v1/tickers?q=ZQPLACE")["total"] == 40, "40 symbols")
+    page.goto(f"{pipeline.url}/?q=ZQPLACE&sort=volume&order=asc&open=ZQPLACE20")
+    panel = page.locator("symbol-panel")
+    panel.get_by_text("1 trade add").wait_for()
+    top = "document.querySelector('.row.open').getBoundingClientRect().top"
+    before = page.evaluate(top)
+    pipeline.trades([{**trade, "volume": 50} for trade in trades[:10]])
+    wait(page, "document.querySelector('symbol-table').list[0].ticker === 'ZQPLACE10'")
+    assert page.evaluate("document.querySelector('symbol-table').indexOf('ZQPLACE20')") == 10
+    assert abs(page.evaluate(top) - before) < 2
+
+
+def test_an_address_with_an_opened_symbol_scrolls_to_it(tab: Any) -> None:
+    page = tab.open("/?open=MSFT")
+    page.locator("[data-panel=MSFT] symbol-panel").wait_for()
+    assert page.locator("[data-panel=MSFT]").evaluate("node => node.getBoundingClientRect().top") < 300
