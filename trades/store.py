@@ -165,4 +165,8 @@ class TradeStore(Protocol):
         """Every ticker that has a summary, once, in any order."""
 
     def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
-        """Set a ticker's summary and levels if they still are `expected`; False if they have changed."""
+        """Set a ticker's summary and levels if they still are `expected`; False if they have changed.
+
+        A store with several records a ticker changes each of them only if it is as it was read. So when it
+        says False some may have been set: read again, and work out anew what is lacking.
+        """

@@ -4,13 +4,14 @@ No float comes near a price: text is read digit by digit, sums are integers.
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 
 TICKS_PER_DOLLAR = 10_000
 MAX_PRICE_TICKS = 1_000_000 * TICKS_PER_DOLLAR
 
-_PLAIN = re.compile(rb'"?([0-9]{1,7})(?:\.([0-9]{1,4}))?"?')
-_DECIMAL = re.compile(r"[0-9]{1,24}(?:\.[0-9]{1,24})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_PLAIN = re.compile(rb'("?)([0-9]{1,7})(?:\.([0-9]{1,4}))?\1')
+_DECIMAL = re.compile(r'("?)([0-9]{1,24}(?:\.[0-9]{1,24})?(?:[eE][+-]?[0-9]{1,2})?)\1')
+_EXACT = Context(prec=64)  # holds every digit that _DECIMAL lets in; the usual 28 would round some away
 _SCALE = (1, 1_000, 100, 10, 1)  # by number of decimal places, for 1 to 4
 
 
@@ -22,8 +23,8 @@ def parse_price(text: bytes) -> int:
     """
     plain = _PLAIN.fullmatch(text)
     if plain is None:
-        return _in_range(_parse_unusual(text.decode("utf-8", "replace").strip('"')))
-    dollars, places = plain.groups()
+        return _in_range(_parse_unusual(text.decode("utf-8", "replace")))
+    _, dollars, places = plain.groups()
     if places is None:
         return _in_range(int(dollars) * TICKS_PER_DOLLAR)
     return _in_range(int(dollars) * TICKS_PER_DOLLAR + int(places) * _SCALE[len(places)])
@@ -31,12 +32,10 @@ def parse_price(text: bytes) -> int:
 
 def _parse_unusual(text: str) -> int:
     """The forms that are right but rare: exponents, trailing zeros past the 4th place."""
-    if not _DECIMAL.fullmatch(text):
+    unusual = _DECIMAL.fullmatch(text)
+    if unusual is None:
         raise ValueError('must be a decimal number > 0, such as 32.1 or "32.1000"')
-    try:
-        ticks = Decimal(text) * TICKS_PER_DOLLAR
-    except InvalidOperation:  # pragma: no cover - the pattern above admits only what Decimal reads
-        raise ValueError("must be a decimal number") from None
+    ticks = _EXACT.multiply(Decimal(unusual[2]), TICKS_PER_DOLLAR)
     if ticks != ticks.to_integral_value():
         raise ValueError("must have at most 4 decimal places")
     return int(ticks)

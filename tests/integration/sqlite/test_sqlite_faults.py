@@ -19,7 +19,7 @@ from faulty_disk import FaultyDisk
 from writer import make_events
 
 from trades.store import Outcome, StoreError, StoreUnavailable, TradeStore
-from trades.stores.sqlite import SqliteStore, database, raw_trades
+from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
 from trades.stores.sqlite.database import Database
 from trades.summary import tally_events
 from trades.trade import TradeEvent
@@ -58,8 +58,9 @@ def check_what_is_there(
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that sorting in and checkpoints are among what is interrupted."""
+    """So that new runs and checkpoints are among what is interrupted."""
     monkeypatch.setattr(raw_trades, "MAX_WAITING_TRADES", 30)
+    monkeypatch.setattr(levels, "MAX_YOUNG_LEVELS", 30)
     monkeypatch.setattr(database, "CHECKPOINT_PAGES", 12)
 
 

@@ -12,7 +12,7 @@ import pytest
 from writer import make_events
 
 from trades.store import EventNote, StoredTrade, StoreMisconfigured, StoreUnavailable, TradeStore
-from trades.stores.sqlite import SqliteStore, database, raw_trades
+from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
 from trades.summary import tally_events
 from trades.trade import SINGLE, Trade, TradeEvent, digest_trades
 
@@ -249,6 +249,55 @@ def test_people_see_all_trades(store: SqliteStore, tmp_path: Path, monkeypatch: 
         for event in events
         for place, trade in enumerate(event.trades)
     )
+
+
+# Price levels
+
+
+def young_levels(store: SqliteStore) -> int:
+    with store._summaries_file.read() as connection:
+        (count,) = connection.execute("SELECT count(*) FROM young_levels").fetchone()
+        (most,) = connection.execute("SELECT most_young_levels FROM totals").fetchone()
+        assert count <= most
+        return int(count)
+
+
+def count_runs(store: SqliteStore) -> int:
+    with store._summaries_file.read() as connection:
+        return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+
+def test_young_levels_are_bounded_and_add_up_with_the_runs(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levels, "MAX_YOUNG_LEVELS", 300)
+    events = make_events(1, 60)
+    for event in events:
+        store.count_trades([event])
+        assert young_levels(store) < 300 + len(event.trades)
+    assert count_runs(store) > 5
+    tallies = tally_events(events)
+    for ticker, tally in tallies.items():
+        assert store.read_levels(ticker) == tally.levels
+    shell = sqlite3.connect(tmp_path / "store" / "summaries.db")
+    rows = shell.execute(
+        "SELECT ticker, price_ticks, trade_count, volume, latest_time_ms FROM levels"
+    ).fetchall()
+    shell.close()
+    assert sorted(rows) == sorted(
+        (ticker, price, level.trade_count, level.volume, level.latest_time_ms)
+        for ticker, tally in tallies.items()
+        for price, level in tally.levels.items()
+    )
+
+
+def test_few_prices_never_make_a_run(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market of few prices adds to the same levels for ever: those stay in one table."""
+    monkeypatch.setattr(levels, "MAX_YOUNG_LEVELS", 100)
+    for event in make_singles(300):
+        store.count_trades([event])
+    assert young_levels(store) == 1
+    assert count_runs(store) == 0
 
 
 # Threads

@@ -7,11 +7,12 @@ import random
 import sys
 from pathlib import Path
 
-from trades.stores.sqlite import SqliteStore, database, raw_trades
+from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
 from trades.trade import Trade, TradeEvent, digest_trades
 
 TRADES_PER_EVENT = 50
-MAX_WAITING_TRADES = 600  # small, so that sorting in and checkpoints are among what a kill interrupts
+MAX_WAITING_TRADES = 600  # small, so that new runs and checkpoints are among what a kill interrupts
+MAX_YOUNG_LEVELS = 600
 CHECKPOINT_PAGES = 100
 
 
@@ -21,7 +22,7 @@ def make_events(seed: int, count: int, trades_per_event: int = TRADES_PER_EVENT)
     for number in range(count):
         trades = [
             Trade(
-                f"T{rng.randrange(40)}", rng.randrange(100, 120), rng.randrange(1, 100), rng.randrange(1_000)
+                f"T{rng.randrange(40)}", rng.randrange(100, 150), rng.randrange(1, 100), rng.randrange(1_000)
             )
             for _ in range(trades_per_event)
         ]
@@ -31,6 +32,7 @@ def make_events(seed: int, count: int, trades_per_event: int = TRADES_PER_EVENT)
 
 def main(folder: str, seed: int, count: int) -> None:
     raw_trades.MAX_WAITING_TRADES = MAX_WAITING_TRADES
+    levels.MAX_YOUNG_LEVELS = MAX_YOUNG_LEVELS
     database.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     store = SqliteStore(Path(folder))
     events = make_events(seed, count)

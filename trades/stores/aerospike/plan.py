@@ -158,11 +158,11 @@ def _plan_summary(key: Key, ticker: str, total: _Sums) -> Planned:
         {"op": aerospike.OPERATOR_INCR, "bin": "count", "val": total.count},
         {"op": aerospike.OPERATOR_INCR, "bin": "volume", "val": total.volume},
         {"op": aerospike.OPERATOR_INCR, "bin": "notional", "val": total.notional},
-        _append("highest", total.highest),
+        append_sorted("highest", total.highest),
         _KEEP_HIGHEST,
-        _append("lowest", total.lowest),
+        append_sorted("lowest", total.lowest),
         _KEEP_LOWEST,
-        _append("latest", [total.time, total.latest_id, total.price]),
+        append_sorted("latest", [total.time, total.latest_id, total.price]),
         _KEEP_LATEST,
     ]
     return Planned(Write(key, operations), total.marks, ticker, total.notional)
@@ -210,7 +210,8 @@ def fold_levels(levels: Levels, added: Iterable[Levels]) -> dict[int, PriceLevel
     return folded
 
 
-def _append(bin_: str, value: object) -> Operation:
+def append_sorted(bin_: str, value: object) -> Operation:
+    """Keeps a new list sorted; one that is there keeps the order, or none, that it was made with."""
     return {"op": aerospike.OP_LIST_APPEND, "bin": bin_, "val": value, "list_policy": _SORTED_LIST}
 
 

@@ -8,7 +8,7 @@ some record fails, the others have still been moved towards the goal; read again
 Marks stay: they say which events are in. Only what marks of price levels carry is moved into `levels`.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import aerospike
 from aerospike_helpers.batch.records import Write
@@ -16,7 +16,7 @@ from aerospike_helpers.batch.records import Write
 from trades.stores.aerospike.cluster import OK, Bins, Cluster, Operation
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.layout import Key, Names, band_of
-from trades.stores.aerospike.plan import SORTED_MAP, plan_bands
+from trades.stores.aerospike.plan import SORTED_MAP, append_sorted, plan_bands
 from trades.stores.aerospike.summaries import (
     LEVEL_BINS,
     SUMMARY_BINS,
@@ -185,16 +185,20 @@ def _clamped(levels: dict[int, PriceLevel], goal: dict[int, PriceLevel]) -> dict
 
 
 def _summary_operations(part: Summary) -> list[Operation]:
-    has_trades = bool(part.lowest_ticks)
-    values: dict[str, Any] = {
-        "count": part.trade_count,
-        "volume": part.volume,
-        "notional": part.notional_ticks,
-        "highest": [part.highest_ticks] if has_trades else [],
-        "lowest": [part.lowest_ticks] if has_trades else [],
-        "latest": [list(part.latest)] if has_trades else [],
-    }
-    return [_set(name, value) for name, value in values.items()]
+    """Extremes are not written as lists: those would have no order, and an append does not give them one."""
+    operations = [
+        _set("count", part.trade_count),
+        _set("volume", part.volume),
+        _set("notional", part.notional_ticks),
+        *(_set(name, None) for name in ("highest", "lowest", "latest")),
+    ]
+    if part.lowest_ticks:
+        operations += [
+            append_sorted("highest", part.highest_ticks),
+            append_sorted("lowest", part.lowest_ticks),
+            append_sorted("latest", list(part.latest)),
+        ]
+    return operations
 
 
 def _level_operations(record: _Record, levels: dict[int, PriceLevel], trims: int) -> list[Operation]:

@@ -1,0 +1,43 @@
+"""Trades and events for tests, from a seed."""
+
+import random
+from collections.abc import Iterable, Sequence
+
+from trades.summary import Tally, tally_events
+from trades.trade import Trade, TradeEvent, digest_trades
+
+NOON_MS = 1_760_000_000_000
+
+
+def make_event(
+    id_: str, trades: Iterable[Trade], *, source: str = "/test", is_batch: bool = True
+) -> TradeEvent:
+    made = list(trades)
+    return TradeEvent(source, id_, made, digest_trades(made), is_batch)
+
+
+def make_trades(seed: int, count: int, tickers: Sequence[str] = ("A.COM", "B.COM", "AACT-UN")) -> list[Trade]:
+    """Trades that share tickers, prices and times, in no order of time."""
+    rng = random.Random(seed)
+    return [
+        Trade(
+            rng.choice(tickers),
+            rng.randrange(319_900, 320_100),
+            rng.randrange(1, 10_000),
+            NOON_MS + rng.randrange(5_000),
+        )
+        for _ in range(count)
+    ]
+
+
+def make_events(
+    seed: int, count: int, *, trades: int = 7, tickers: Sequence[str] = ("A.COM", "B.COM", "AACT-UN")
+) -> list[TradeEvent]:
+    return [
+        make_event(f"{seed}-{number}", make_trades(seed * 100_003 + number, trades, tickers))
+        for number in range(count)
+    ]
+
+
+def tally_one(events: Iterable[TradeEvent], ticker: str) -> Tally:
+    return tally_events(events)[ticker]
