@@ -52,7 +52,7 @@ def to_dead_letter(event: Event, received_ms: int) -> DeadLetter:
     status = attributes.pop(STATUS, "")
     reason = decode_reason(attributes.pop(DATA, ""))
     return DeadLetter(
-        key=_key(event.source, event.id, destination),
+        key=_key(event.source.encode(), event.id.encode(), destination.encode(), event.data or b""),
         received_ms=received_ms,
         attributes=attributes,
         data=event.data or b"",
@@ -92,10 +92,12 @@ def _from_base64(text: str) -> str | None:
     return decoded if printable else None
 
 
-def _key(*parts: str) -> str:
-    """Hex digits from the parts; the lengths keep ("a", "bc") and ("ab", "c") apart."""
-    encoded = [part.encode() for part in parts]
-    return blake2b(b"".join(b"%d:%b" % (len(part), part) for part in encoded), digest_size=16).hexdigest()
+def _key(*parts: bytes) -> str:
+    """Hex digits from the parts; the lengths keep ("a", "bc") and ("ab", "c") apart.
+
+    The data is one of them: a conflicting event has the id of another, and is all there is of its trades.
+    """
+    return blake2b(b"".join(b"%d:%b" % (len(part), part) for part in parts), digest_size=16).hexdigest()
 
 
 def make_dead_letter(store: TradeStore, settings: FunctionSettings) -> DeadLetterHandler:

@@ -24,6 +24,7 @@ from runtime.settings import FunctionSettings
 Handle = Callable[[Event], Awaitable[Answer]]
 
 MAX_EVENTS_PER_BATCH = 1_000
+REPLIED = "REPLIED"  # the verdict of a note on what a function answered with
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +110,8 @@ class Door:
     def _record(self, attributes: Mapping[str, str], data: bytes, answer: Answer) -> None:
         _events_counter(self._function, answer.verdict).inc()
         self._notes.add(attributes, data, answer)
+        if answer.reply is not None:
+            self._notes.add(answer.reply.attributes, answer.reply.data or b"", Answer(REPLIED))
         if answer.is_refusal and self._refusals.may():
             log.warning("refused", verdict=answer.verdict, reason=answer.reason, **_identity(attributes))
         elif log.is_enabled_for(logging.DEBUG):

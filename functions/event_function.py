@@ -9,7 +9,7 @@
 What it returns is published by the broker as an event; None says only that all is done. Raise `BadEvent`
 for an event that can never be handled: it goes to the dead letters with your words. After any other
 exception it is sent again. An event may come more than once: the same `source` and `id` should change
-nothing the second time.
+nothing the second time, and be answered by the same event: `reply_to` makes it so.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, wraps
+from uuid import NAMESPACE_URL, uuid5
 
 import functions_framework.aio
 import msgspec
@@ -67,12 +68,32 @@ def _to_handle(handler: Handler) -> Handle:
     return handle
 
 
+def reply_to(event: CloudEvent, type_: str, data: object, *, source: str) -> CloudEvent:
+    """An event that answers this one, and is the same event when this one comes again.
+
+    Its id is made from this one's source and id (neither can hold a line break), its subject and time are
+    this one's. A second kind of answer from one source needs ids of its own.
+    """
+    attributes = {name: event[name] for name in ("subject", "time") if name in event}
+    id_ = str(uuid5(NAMESPACE_URL, f"{event['source']}\n{event['id']}"))
+    reply = CloudEvent({**attributes, "id": id_, "source": source, "type": type_}, data)
+    if "time" not in event:
+        del reply["time"]  # the SDK puts the current time where there is none
+    return reply
+
+
 def to_cloud_event(event: Event) -> CloudEvent:
-    """The SDK's event: JSON data as Python objects, other data as bytes. No attribute is made up."""
+    """The SDK's event: JSON data as Python objects, other data as bytes. No attribute is made up.
+
+    Raises BadEvent for JSON that Python has no value for, such as 1e400 or brackets a thousand deep.
+    """
     content_type = event.attributes.get("datacontenttype")
     data: object = event.data
     if event.data is not None and content_type is not None and is_json(content_type):
-        data = msgspec.json.decode(event.data)
+        try:
+            data = msgspec.json.decode(event.data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadEvent(f"data can't be read: {error}") from None
     made = CloudEvent(dict(event.attributes), data)
     if "time" not in event.attributes:
         del made["time"]  # the SDK puts the current time where there is none
@@ -103,4 +124,4 @@ def _texts(attributes: Mapping[str, object]) -> dict[str, str]:
     return texts
 
 
-__all__ = ["BadEvent", "CloudEvent", "event_function"]
+__all__ = ["BadEvent", "CloudEvent", "event_function", "reply_to"]

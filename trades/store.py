@@ -91,7 +91,7 @@ MAX_NOTES_PER_FUNCTION = 512
 class DeadLetter(msgspec.Struct):
     """An event that could not be handled, as the broker handed it over, and why."""
 
-    key: str  # hex; from source, id and destination, so that a redelivery is the same dead letter
+    key: str  # hex; from source, id, destination and data: a redelivery is the same dead letter
     received_ms: int
     attributes: dict[str, str]  # the event's own, without the knativeerror* ones
     data: bytes

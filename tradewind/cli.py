@@ -3,13 +3,17 @@
 import typer
 
 from tradewind import dlq
+from tradewind.attach import attach, detach
+from tradewind.deploy import deploy
 from tradewind.events import events
 from tradewind.generate import PASS_ON, generate
 from tradewind.query import query
 from tradewind.repair import repair
 from tradewind.send import send
+from tradewind.undeploy import undeploy
 from tradewind.up import up
 from tradewind.verify import verify
+from tradewind.watch import watch
 
 app = typer.Typer(
     name="tradewind",
@@ -27,8 +31,13 @@ app.command()(send)
 app.command()(query)
 app.command()(events)
 app.add_typer(dlq.app, name="dlq")
+app.command()(attach)
+app.command()(detach)
 app.command()(verify)
 app.command()(repair)
+app.command()(watch)
+app.command()(deploy)
+app.command()(undeploy)
 
 
 if __name__ == "__main__":

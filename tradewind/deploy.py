@@ -56,16 +56,28 @@ def deploy(
         if dry_run:
             print(write(documents), end="")
             return
-        say(kubectl.run("apply", "--filename", "-", text=write(documents)), end="")
+        things = []
+        for stage in _stages(documents):
+            say(kubectl.run("apply", "--filename", "-", text=write(stage)), end="")
+            ready = wait_until_ready(kubectl, stage, timeout_s, say)
+            if ready is None:
+                say("\nWhat can still become ready does so by itself: `tradewind watch` shows it.")
+                raise typer.Exit(BROKEN)
+            things += ready
     except BadReference as error:
         fail(str(error))
     except KubectlFailed as error:
         fail(_explain(str(error)))
-    things = wait_until_ready(kubectl, documents, timeout_s, say)
-    if things is None:
-        print("\nWhat can still become ready does so by itself: `tradewind watch` shows it.")
-        raise typer.Exit(BROKEN)
-    print("\n".join(["", "Everything is ready.", "", *how_to_use(things, namespace)]))
+    say("\n".join(["", "Everything is ready.", "", *how_to_use(things, namespace)]))
+
+
+def _stages(documents: "list[Document]") -> "list[list[Document]]":
+    """What takes events, then what sends them."""
+    from tradewind.cluster.manifests import starts_last
+
+    first = [document for document in documents if not starts_last(document)]
+    last = [document for document in documents if starts_last(document)]
+    return [first, last] if last else [first]
 
 
 def _render(kubectl: "Kubectl", overlay: Path, namespace: str, image: str | None) -> "list[Document]":
@@ -83,4 +95,6 @@ def _explain(said: str) -> str:
             f"{said}\n\nThis cluster lacks Knative Serving or Knative Eventing. `kn quickstart kind` makes a "
             "cluster with both; https://knative.dev/docs/install tells how to add them to yours."
         )
+    if "localhost:8080" in said and "refused" in said:
+        return "kubectl knows no cluster: set KUBECONFIG, or name one of its contexts with --context"
     return said

@@ -27,6 +27,8 @@ class RunningProcess(msgspec.Struct):
     pid: int  # 0 between two lives
     url: str  # empty: it serves nothing
     log: str
+    failed: bool = False  # it died too often, or before it was ready
+    asked_ms: int = 0  # of an attached function: which `attach` it is from
 
 
 class Run(msgspec.Struct):
@@ -49,6 +51,8 @@ class DataFolder:
         self.path = path.absolute()
         self.logs = self.path / "logs"
         self.broker_file = self.path / "broker" / "events.db"
+        self.attached = self.path / "attached"
+        self.attached_map = self.path / "broker" / "attached.map"
         self._run_file = self.path / "run.json"
         self._lock_file = self.path / "lock"
 
@@ -72,7 +76,7 @@ class DataFolder:
 
     def clear(self) -> None:
         """Remove what a pipeline leaves behind, and only that: a mistyped --data costs nothing else."""
-        for name in ("store", "broker", "logs"):
+        for name in ("store", "broker", "logs", "attached"):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_run(self, run: Run) -> None:

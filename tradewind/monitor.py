@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import aiohttp
@@ -135,9 +135,13 @@ class Monitor:
         now = sum(queue.total.retried for queue in self._queues.values())
         return now - (self._retried_before or 0)
 
-    async def waiting(self) -> int | None:
-        """Deliveries that the broker has not finished; None if it does not answer."""
-        return sum(queue.pending for queue in self._queues.values()) if await self._ask_broker() else None
+    async def waiting(self, *, besides: Collection[str] = ()) -> int | None:
+        """Deliveries that the broker has not finished, without those of the triggers `besides`; None if it
+        does not answer.
+        """
+        if not await self._ask_broker():
+            return None
+        return sum(queue.pending for name, queue in self._queues.items() if name not in besides)
 
     async def _ask_broker(self) -> bool:
         status = await self._get_json(self._broker_url + "/-/status")

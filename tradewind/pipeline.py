@@ -55,9 +55,14 @@ class Pipeline:
     def __init__(self, plan: Plan, monitor: Monitor, screen: Screen, leash: Leash) -> None:
         self._plan, self._monitor, self._screen, self._leash = plan, monitor, screen, leash
         self.children = [self._make_child(program) for program in plan.servers]
-        self._runs: list[asyncio.Task[None]] = []
-        self._probes: list[asyncio.Task[None]] = []
+        self.attached: dict[str, Child] = {}  # the user's own: what they do must not end the rest
+        self._runs: dict[Child, asyncio.Task[None]] = {}
+        self._probes: dict[Child, asyncio.Task[None]] = {}
         self.generator: Child | None = None
+
+    @property
+    def everyone(self) -> list[Child]:
+        return [*self.children, *self.attached.values()]
 
     def _make_child(self, program: Program) -> Child:
         log = LogFile(self._plan.folder.logs / f"{program.name}.log")
@@ -94,9 +99,23 @@ class Pipeline:
             await asyncio.sleep(START_POLL_S)
 
     def _launch(self, child: Child) -> None:
-        self._runs.append(asyncio.create_task(child.run()))
+        self._runs[child] = asyncio.create_task(child.run())
         if child.program.url:
-            self._probes.append(asyncio.create_task(self._monitor.keep_probing(child)))
+            self._probes[child] = asyncio.create_task(self._monitor.keep_probing(child))
+
+    def attach(self, program: Program) -> None:
+        """Start a function beside the pipeline's own."""
+        self.attached[program.name] = child = self._make_child(program)
+        self._launch(child)
+
+    async def detach(self, name: str) -> None:
+        """Stop an attached function; return when it is gone."""
+        child = self.attached[name]
+        await child.stop(GRACE_S)
+        await self._runs.pop(child)
+        self._probes.pop(child).cancel()
+        del self.attached[name]
+        self._write_run()
 
     # Run
 
@@ -105,7 +124,7 @@ class Pipeline:
         end_s = None if for_s is None else time.monotonic() + for_s
         trimmed_s = time.monotonic()
         while True:
-            self._screen.show(await self._monitor.look(self.children))
+            self._screen.show(await self._monitor.look(self.everyone))
             failed = [child for child in self.children if child.process.state is State.FAILED]
             if failed:
                 self._screen.say("\n".join(map(explain, failed)))
@@ -113,7 +132,7 @@ class Pipeline:
             now_s = time.monotonic()
             if now_s - trimmed_s > TRIM_INTERVAL_S:
                 trimmed_s = now_s
-                for child in self.children:
+                for child in self.everyone:
                     child.log.trim()
             wait_s = self._screen.interval_s if end_s is None else min(self._screen.interval_s, end_s - now_s)
             if wait_s <= 0 or await happened(asked_to_stop, wait_s):
@@ -126,10 +145,21 @@ class Pipeline:
             self._screen.say(f"{process.name} died ({process.reason}); it starts again")
             if child is self.generator:
                 self._monitor.generator_restarted()
+        if process.state is State.FAILED and child in self.attached.values():
+            self._screen.say(f"{explain(child)}\nThe rest goes on. Mend it and `tradewind attach` it again.")
+        self._write_run()
+
+    def _write_run(self) -> None:
         run = self._plan.run
         run.processes = {
-            other.program.name: RunningProcess(other.process.pid, other.program.url, str(other.log.path))
-            for other in self.children
+            child.program.name: RunningProcess(
+                child.process.pid,
+                child.program.url,
+                str(child.log.path),
+                child.process.state is State.FAILED,
+                child.program.asked_ms,
+            )
+            for child in self.everyone
         }
         self._plan.folder.write_run(run)
 
@@ -144,7 +174,7 @@ class Pipeline:
         if self.generator is not None:
             await self.generator.stop(GENERATOR_GRACE_S)
         left = await self._drain(asked_again)
-        last = await self._monitor.look(self.children, last=True)
+        last = await self._monitor.look(self.everyone, last=True)
         await self._stop_servers()
         return last, left
 
@@ -153,7 +183,8 @@ class Pipeline:
         told_s = time.monotonic()
         servers = [child.process for child in self.children if child is not self.generator]
         while True:
-            left = await self._monitor.waiting()
+            over = {name for name, child in self.attached.items() if child.process.over}
+            left = await self._monitor.waiting(besides=over)
             now_s = time.monotonic()
             if left == 0 or now_s > deadline_s or any(process.over for process in servers):
                 return left
@@ -164,7 +195,7 @@ class Pipeline:
                 return left
 
     async def _stop_servers(self) -> None:
-        functions = [child for child in self.children if child.program.name != "broker"]
+        functions = [child for child in self.everyone if child.program.name != "broker"]
         broker = [child for child in self.children if child.program.name == "broker"]
         await asyncio.gather(*(child.stop(GRACE_S) for child in functions))
         await asyncio.gather(*(child.stop(GRACE_S) for child in broker))
@@ -172,13 +203,13 @@ class Pipeline:
 
     async def abort(self) -> None:
         """Stop everything at once, after a start that failed."""
-        await asyncio.gather(*(child.stop(GRACE_S) for child in self.children))
+        await asyncio.gather(*(child.stop(GRACE_S) for child in self.everyone))
         await self._end_tasks()
 
     async def _end_tasks(self) -> None:
-        for probe in self._probes:
+        for probe in self._probes.values():
             probe.cancel()
-        await asyncio.gather(*self._runs)
+        await asyncio.gather(*self._runs.values())
 
 
 def describe(child: Child) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradewind.attachment import Attachment
 from tradewind.folder import DataFolder
 
 HOST = "127.0.0.1"
@@ -16,6 +17,7 @@ FUNCTION_PORTS = range(
 )  # below the ports that systems give to outgoing connections (Linux: 32768 up)
 BROKER_PATH = "/tradewind/default"  # as on a cluster: /NAMESPACE/NAME
 FUNCTIONS = ("store-trade", "update-summary", "dead-letter", "query")
+PARTS = frozenset((*FUNCTIONS, "broker", "generator"))
 
 
 class PortBusy(Exception):
@@ -33,6 +35,7 @@ class Program:
     url: str = ""  # empty: it serves nothing
     may_finish: bool = False
     tells_progress: bool = False  # JSON lines on standard output
+    asked_ms: int = 0  # of an attached function: when
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,18 @@ def choose_ports(query: int | None, broker: int | None) -> tuple[Ports, list[str
                 f"port {asked} ({name}) is taken: stop what listens there, or give another {option}"
             )
         if asked is None and not _is_free(usual):
-            numbers[name] = _next_free({*numbers.values(), query, broker})
+            numbers[name] = next_free({*numbers.values(), query, broker})
             messages.append(f"port {usual} is taken, so the {name} listens on {numbers[name]}")
         else:
             numbers[name] = usual if asked is None else asked
     for name in FUNCTIONS:
         if name != "query":
-            numbers[name] = _next_free(numbers.values())
+            numbers[name] = next_free(numbers.values())
     return Ports(numbers), messages
 
 
-def _next_free(taken: Collection[int | None]) -> int:
+def next_free(taken: Collection[int | None]) -> int:
+    """A port of the range that nobody has. Raises PortBusy."""
     for port in FUNCTION_PORTS:
         if port not in taken and _is_free(port):
             return port
@@ -94,13 +98,7 @@ def _is_free(port: int) -> bool:
 
 def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Program]:
     """The functions and the broker."""
-    common = {
-        "STORE": store,
-        "K_SINK": ports.ingress_url,
-        "BROKER_STATUS_URL": ports.url("broker") + "/-/status",
-        "HOST": HOST,
-        "LOG_FORMAT": "json",
-    }
+    common = _surroundings(store, ports)
     functions = [
         Program(
             name,
@@ -112,6 +110,7 @@ def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Progra
         for name in FUNCTIONS
     ]
     maps = [text for name in FUNCTIONS for text in ("--map", f"{name}={ports.url(name)}")]
+    maps += ["--map-file", str(folder.attached_map)]
     manifests = Path(__file__).parent.parent / "knative" / "base"
     arguments = ("-f", str(manifests), *maps, "--port", str(ports.numbers["broker"]))
     broker = Program(
@@ -122,6 +121,38 @@ def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Progra
         ports.url("broker"),
     )
     return [*functions, broker]
+
+
+def attached_program(
+    attachment: Attachment, folder: DataFolder, store: str, ports: Ports, port: int
+) -> Program:
+    """A function of the user's own, served as ours are, with a folder of its own to keep things in."""
+    return Program(
+        attachment.name,
+        "functions",
+        (),
+        {
+            **_surroundings(store, ports),
+            "FUNCTION_DATA": str(folder.attached / attachment.name),
+            **attachment.environment,
+            "FUNCTION_SOURCE": attachment.source,
+            "FUNCTION_TARGET": attachment.target,
+            "PORT": str(port),
+        },
+        f"http://{HOST}:{port}",
+        asked_ms=attachment.asked_ms,
+    )
+
+
+def _surroundings(store: str, ports: Ports) -> dict[str, str]:
+    """What each function is told, by the names of the environment variables."""
+    return {
+        "STORE": store,
+        "K_SINK": ports.ingress_url,
+        "BROKER_STATUS_URL": ports.url("broker") + "/-/status",
+        "HOST": HOST,
+        "LOG_FORMAT": "json",
+    }
 
 
 def generator_program(ports: Ports, settings: Mapping[str, str]) -> Program:

@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from trades.store import StoreError
+from tradewind.attached import AttachedFunctions
 from tradewind.exits import BROKEN, FINE, UNUSABLE
 from tradewind.folder import DataFolder, FolderInUse, Run
 from tradewind.leash import Leash
 from tradewind.ledger import Ledger, read_ledger
 from tradewind.monitor import Monitor
 from tradewind.pipeline import CannotStart, Pipeline, Plan
-from tradewind.program import PortBusy, Ports, choose_ports, generator_program, server_programs
+from tradewind.program import (
+    PortBusy,
+    Ports,
+    attached_program,
+    choose_ports,
+    generator_program,
+    server_programs,
+)
 from tradewind.screen import LiveScreen, PlainScreen, totals_table
 from tradewind.snapshot import Snapshot
 from tradewind.totals import Totals
@@ -83,7 +91,15 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
     with Leash() as leash, Stops().heeded() as stops:
         async with Monitor(plan.run.query_url, plan.run.broker_url, list(functions)) as monitor:
             pipeline = Pipeline(plan, monitor, screen, leash)
+            attached = AttachedFunctions(
+                wishes.folder,
+                pipeline,
+                lambda each, port: attached_program(each, wishes.folder, plan.run.store, ports, port),
+                ports.numbers.values(),
+                screen.say,
+            )
             try:
+                await attached.settle()
                 if not await _unless(stops.asked, pipeline.start()):
                     await pipeline.abort()
                     return FINE
@@ -94,7 +110,10 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                 await pipeline.abort()
                 return UNUSABLE
             with screen:
+                keeping = asyncio.create_task(attached.keep())
                 held = await pipeline.watch(stops.asked, wishes.for_s)
+                keeping.cancel()
+                functions |= {child.program.url: name for name, child in pipeline.attached.items()}
                 screen.say("Stopping: the generator first, then what waits in the broker.")
                 last, left = await pipeline.stop(stops.again)
     after = await asyncio.to_thread(read_ledger, plan.run.store, functions)

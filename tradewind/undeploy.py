@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tradewind.cluster.kubectl import Kubectl
 
 TIMEOUT_S = 120
+# Knative gives our label to what it makes for our Services, and removes that itself.
+_NOT_KNATIVES = f"{OURS},!serving.knative.dev/service,!serving.knative.dev/route"
 _TRIGGERS = "triggers.eventing.knative.dev"
 _OTHERS = (
     "sinkbindings.sources.knative.dev",
@@ -53,7 +55,7 @@ def remove(kubectl: "Kubectl", whole_namespace: str | None) -> None:
     """Raises KubectlFailed."""
     from tradewind.cluster.kubectl import KubectlFailed
 
-    _delete(kubectl, "deployments.apps", "--selector", OURS)
+    _delete(kubectl, "deployments.apps", "generator")
     # One by one, each until its Subscription is gone too: Triggers that are deleted together can leave dead
     # subscribers in an in-memory channel.
     for trigger in kubectl.get(_TRIGGERS, "--selector", OURS):
@@ -63,7 +65,7 @@ def remove(kubectl: "Kubectl", whole_namespace: str | None) -> None:
         return
     for kind in _OTHERS:
         try:
-            _delete(kubectl, kind, "--selector", OURS)
+            _delete(kubectl, kind, "--selector", _NOT_KNATIVES)
         except KubectlFailed as error:
             if "doesn't have a resource type" not in str(error):
                 raise

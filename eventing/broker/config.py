@@ -21,6 +21,9 @@ API = "eventing.knative.dev/v1"
 ORDER = "kafka.eventing.knative.dev/delivery.order"  # Knative's Kafka broker: ordered | unordered
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"  # Knative's RabbitMQ broker: 1 to 1000
 MAX_PARALLELISM = 1_000
+# Two groups of a function's commit: one gathers while the other is written. With a quarter of it groups are
+# smaller, and a trade costs a third more (docs/performance.md).
+DEFAULT_PARALLELISM = 128
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _CLUSTER_HOST = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(\.cluster\.local)?")
 
@@ -138,7 +141,10 @@ def documents_of(files: Iterable[Path]) -> list[tuple[str, Document]]:
 
 
 def load(
-    documents: Iterable[tuple[str, Document]], addresses: AddressMap, *, parallelism: int = 32
+    documents: Iterable[tuple[str, Document]],
+    addresses: AddressMap,
+    *,
+    parallelism: int = DEFAULT_PARALLELISM,
 ) -> Config:
     """Brokers and Triggers of the documents, checked together. Raises ConfigError."""
     documents = list(documents)
@@ -172,11 +178,13 @@ def parse_trigger(
     addresses: AddressMap,
     where: str,
     *,
-    parallelism: int = 32,
+    parallelism: int = DEFAULT_PARALLELISM,
 ) -> TriggerSpec:
     """A Trigger of one of `brokers`. Its `delivery` replaces the Broker's as a whole, sink included, as the
     multi-tenant broker does (its Subscription takes the one or the other). Raises ConfigError.
     """
+    if document.get("kind") != "Trigger":
+        raise ConfigError(f"{where}: kind must be Trigger, not {document.get('kind')!r}")
     key, spec = _head(document, where)
     where = f"{where}: Trigger {key}"
     namespace = key.partition("/")[0]

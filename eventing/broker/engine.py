@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from eventing.broker.config import (
+    DEFAULT_PARALLELISM,
     AddressMap,
     BrokerSpec,
     Config,
@@ -54,7 +55,7 @@ class Limits:
     backlog_bytes: int = 4 << 30
     waiting_events: int = 10_000
     waiting_bytes: int = 64 << 20
-    parallelism: int = 32
+    parallelism: int = DEFAULT_PARALLELISM
 
 
 class Engine:

@@ -11,6 +11,7 @@ from eventing.broker.dispatch import Dispatcher
 from eventing.broker.engine import Engine
 from eventing.broker.schema import ALL_EVENTS, OPEN, State, Stored, stored
 from eventing.codec import encode_structured
+from eventing.event import BadEvent, Event
 
 MAX_PAGE_EVENTS = 1_000
 MAX_PAGE_BYTES = 16 << 20
@@ -151,8 +152,16 @@ def _event(entry: Stored) -> dict[str, Any]:
         "broker": entry.broker,
         "received_ms": entry.received_ms,
         "hops": entry.hops,
-        "event": msgspec.Raw(encode_structured(entry.event)[1]),
+        "event": msgspec.Raw(_shown(entry.event)),
     }
+
+
+def _shown(event: Event) -> bytes:
+    """In the JSON format; data that specversion 0.3 can't carry is shown as data_base64 all the same."""
+    try:
+        return encode_structured(event)[1]
+    except BadEvent:
+        return msgspec.json.encode({**event.attributes, "data_base64": event.data})
 
 
 def _delivery(

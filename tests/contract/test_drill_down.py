@@ -62,8 +62,9 @@ def test_the_last_page_may_be_full(store: TradeStore) -> None:
 
 
 def test_trades_of_one_time_are_paged_in_one_order(store: TradeStore) -> None:
-    events = [make_event(f"e{n}", [Trade("A.COM", 320_000 + n, 1, NOON_MS)] * 10) for n in range(9)]
-    store.store_trades(events)
+    events = [make_event(f"e{n}", [Trade("A.COM", 320_000 + n, 1, NOON_MS)] * 10) for n in range(19)]
+    for event in events:
+        store.store_trades([event])
     found = read_all(store, "A.COM", 7)
     assert Counter(found) == stored_of(events, "A.COM")
     assert found == store.read_trades("A.COM", 1_000).trades

@@ -53,6 +53,12 @@ def test_the_key_is_of_source_id_and_destination() -> None:
     assert all(int(key, 16) >= 0 for key in keys)
 
 
+def test_two_events_of_one_id_are_two_letters() -> None:
+    """A conflict: each is all that there is of its trades."""
+    first, second = (to_dead_letter(Event(ATTRIBUTES, data), 0) for data in (b"1", b"2"))
+    assert first.key != second.key
+
+
 def test_of_a_problem_the_detail_is_the_reason() -> None:
     body = bytes(problem(400, "trades[3].price must be greater than 0").body)
     attributes = error_attributes("http://x/", 400, body)

@@ -42,6 +42,24 @@ def oracles() -> Path:
     return folder
 
 
+KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Path:
+    """The program, built once into the user's cache; what `kubectl apply -k` has inside."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("Go is not installed: kustomize cannot be built (https://go.dev/doc/install)")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "kustomize" / KUSTOMIZE.rpartition("@")[2]
+    if not (folder / "kustomize").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"GOBIN": str(folder)}
+        subprocess.run([go, "install", KUSTOMIZE], env=environment, check=True, timeout=BUILD_S)
+    return folder / "kustomize"
+
+
 Knlocal = Callable[..., AbstractAsyncContextManager[str]]
 
 

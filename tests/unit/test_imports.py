@@ -21,7 +21,7 @@ MAY_IMPORT = {
 HELD_BY = {
     "aerospike": ["trades/stores/aerospike"],
     "aerospike_helpers": ["trades/stores/aerospike"],
-    "sqlite3": ["trades/stores/sqlite", "eventing/broker"],
+    "sqlite3": ["trades/stores/sqlite", "eventing/broker", "functions/volume_windows.py"],
     "flask": ["functions"],
     "werkzeug": ["functions"],
     "functions_framework": ["functions"],

@@ -11,7 +11,8 @@ import yaml
 
 MANIFESTS = Path(__file__).parents[2] / "knative"
 IMAGE = "dev.local/tradewind"
-STAMP = "tradewind/settings"
+SETTINGS = "tradewind-settings"
+STAMP = "tradewind/settings"  # annotation of pods
 
 Document = dict[str, Any]
 
@@ -57,18 +58,36 @@ def kustomization(overlay: Path, folder: Path, namespace: str, image: str | None
 
 
 def stamp(documents: Iterable[Document]) -> list[Document]:
-    """Every pod template with a digest of the settings on it, so that a change of settings starts new pods.
+    """Each pod template that reads our settings with a digest of these on it: a change starts new pods.
 
     Pods read a ConfigMap when they start, and neither Kubernetes nor Knative starts new ones when it changes.
     """
-    found = [document for document in documents if document]
-    settings = [document["data"] for document in found if document["kind"] == "ConfigMap"]
+    found = list(documents)
+    settings = [each["data"] for each in found if (each["kind"], _name(each)) == ("ConfigMap", SETTINGS)]
     digest = hashlib.sha256(repr([sorted(data.items()) for data in settings]).encode()).hexdigest()[:12]
     for document in found:
         template = (document.get("spec") or {}).get("template")
-        if isinstance(template, dict):
+        if isinstance(template, dict) and _reads_settings(template):
             template.setdefault("metadata", {}).setdefault("annotations", {})[STAMP] = digest
     return found
+
+
+def _name(document: Document) -> str:
+    return str(document["metadata"]["name"])
+
+
+def _reads_settings(template: Document) -> bool:
+    return any(
+        source.get("configMapRef", {}).get("name") == SETTINGS
+        for container in template["spec"]["containers"]
+        for source in container.get("envFrom", ())
+    )
+
+
+def starts_last(document: Document) -> bool:
+    """Whether it sends: until a Trigger is ready, a Broker takes events that this Trigger never gets."""
+    labels = document["metadata"].get("labels") or {}
+    return labels.get("tradewind/starts") == "last"
 
 
 def read(text: str) -> list[Document]:

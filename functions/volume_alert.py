@@ -1,0 +1,86 @@
+"""Which symbol traded most in each five minutes? One event of type trade.volume-alert.v1 a window.
+
+    tradewind attach functions/volume_alert.py --expression "type IN ('trade.executed.v1', 'trade.batch.v1')"
+
+It has to remember, and does so in a SQLite file (`volume_windows`), in which an event counts once. That is
+enough for one process on a disk that stays. On Knative give it a volume and `max-scale: "1"`, or keep the
+windows in the store under marks, as the summaries are: a pod's own disk is gone when it scales to zero.
+
+| variable            | default | meaning                                                                   |
+|---------------------|---------|---------------------------------------------------------------------------|
+| `FUNCTION_DATA`     | `.`     | folder of the file; `tradewind attach` gives each function one of its own |
+| `ALERT_WINDOW_S`    | 300     | length of a window                                                        |
+| `ALERT_GRACE_S`     | 30      | trades of a window count until one this much past its end is there        |
+| `ALERT_WEBHOOK_URL` |         | where each alert is posted, too: a CloudEvent, at least once              |
+
+The table `alerts` of the file is the audit log: each alert once, with the event that brought it about.
+"""
+
+import os
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import structlog
+
+from eventing.codec import encode_binary
+from functions.event_function import BadEvent, CloudEvent, event_function, from_cloud_event
+from functions.read_trades import read_trades
+from functions.volume_windows import Alert, VolumeWindows
+
+MAX_AHEAD_MS = 60_000
+WEBHOOK_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@event_function
+def volume_alert(event: CloudEvent) -> CloudEvent | None:
+    trades = read_trades(event)
+    if max(trade.time_ms for trade in trades.trades) > time.time() * 1000 + MAX_AHEAD_MS:
+        raise BadEvent("timestamp lies ahead of the clock: it would close windows that have not begun")
+    alert = windows().add(trades)
+    if alert is None:
+        return None
+    reply = to_event(alert)
+    log.info("volume alert", id=reply["id"], ticker=alert.ticker, volume=alert.volume)
+    post_to_webhook(reply)
+    return reply
+
+
+@cache
+def windows() -> VolumeWindows:
+    """Opened at the first event, by the process that uses it."""
+    return VolumeWindows(
+        Path(os.environ.get("FUNCTION_DATA", ".")) / "volume-alert.db",
+        int(os.environ.get("ALERT_WINDOW_S", "300")) * 1000,
+        int(os.environ.get("ALERT_GRACE_S", "30")) * 1000,
+    )
+
+
+def to_event(alert: Alert) -> CloudEvent:
+    """The same event whenever it is made: its id is its window."""
+    start, end = (_rfc3339(alert.start_ms + offset_ms) for offset_ms in (0, alert.length_ms))
+    attributes = {
+        "type": "trade.volume-alert.v1",
+        "source": "/functions/volume-alert",
+        "id": f"{start}/{end}",
+        "subject": alert.ticker,
+        "time": end,
+    }
+    return CloudEvent(attributes, {"from": start, "to": end, "ticker": alert.ticker, "volume": alert.volume})
+
+
+def post_to_webhook(event: CloudEvent) -> None:
+    """Raises OSError, after which the event is delivered, and so posted, again."""
+    url = os.environ.get("ALERT_WEBHOOK_URL")
+    if url:
+        headers, body = encode_binary(from_cloud_event(event))
+        with urlopen(Request(url, body, headers), timeout=WEBHOOK_TIMEOUT_S):  # noqa: S310 - the operator's
+            pass
+
+
+def _rfc3339(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,194 @@
+"""The broker: Knative's verdicts and delays, the local broker's schedule, and a log that is kept in memory.
+
+The steps of one attempt are those of `eventing.broker.dispatch`. An accepted event is on disk at once; how a
+delivery went is written a little later, and is forgotten when the broker restarts before that.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from eventing.broker.schedule import Item, Schedule
+from eventing.broker.schema import Delivery as Row
+from eventing.broker.schema import State, Stored
+from eventing.delivery import Delivery, Verdict, delay_ms, error_attributes, parse_retry_after, verdict
+from eventing.event import Event
+from functions.answer import Answer, to_response
+from tests.simulation.loop import Loop
+
+ACK_LINGER_MS = 50
+_OPEN = (State.PENDING, State.TO_SINK)
+
+Post = Callable[[str, Event, Callable[[Answer | None], None]], None]
+"""Sends an event to the function of this name; answers later, or never."""
+
+
+class Trigger(NamedTuple):
+    """Where all events go, and how many deliveries may be under way at once."""
+
+    number: int
+    function: str
+    parallelism: int
+    window: int
+
+
+class Broker:
+    """Accepts events, and delivers each to every trigger until it is settled."""
+
+    def __init__(
+        self, loop: Loop, post: Post, triggers: list[Trigger], delivery: Delivery, dead_letter_sink: str
+    ) -> None:
+        self.delivery, self.dead_letter_sink = delivery, dead_letter_sink
+        self.events: list[Stored] = []
+        self.rows: dict[tuple[int, int], Row] = {}
+        self._loop, self._post, self._triggers = loop, post, triggers
+        self._unwritten: list[Row] = []
+        self._start()
+
+    def accept(self, event: Event) -> None:
+        """When this returns the event is on disk."""
+        stored = Stored(
+            len(self.events) + 1, "default", self._loop.now_ms, 255, event, len(event.data or b"")
+        )
+        self.events.append(stored)
+        for trigger in self._triggers:
+            self.rows[stored.seq, trigger.number] = Row(stored.seq, trigger.number, State.PENDING, 0, 0)
+        self._write_rows()
+        for dispatcher in self._dispatchers:
+            dispatcher.schedule.offer(_item(stored, Row(stored.seq, 0, State.PENDING, 0, 0)))
+            dispatcher.pump()
+
+    def restart(self) -> None:
+        """What was not written is forgotten; so is what is in flight, whose answers find nobody."""
+        self._unwritten.clear()
+        for dispatcher in self._dispatchers:
+            dispatcher.is_stopped = True
+        self._start()
+
+    def reopen_kept(self) -> None:
+        """Deliver again what even the dead-letter sink refused."""
+        for key, row in self.rows.items():
+            if row.state == State.KEPT:
+                self.rows[key] = row._replace(state=State.TO_SINK, attempts=0, at_ms=0)
+        self.restart()
+
+    def count(self, *states: State) -> int:
+        """Deliveries that stand so, as the broker's status says."""
+        rows = self.rows | {(row.seq, row.trigger): row for row in self._unwritten}
+        return sum(row.state in states for row in rows.values())
+
+    def write(self, row: Row) -> None:
+        """With the next group, or after a while."""
+        self._unwritten.append(row)
+        self._loop.after(ACK_LINGER_MS, self._write_rows)
+
+    def backlog(self, number: int, after: int, limit: int) -> list[Row]:
+        """The next open deliveries of a trigger that are on disk."""
+        open_rows = [row for row in self.rows.values() if row.trigger == number and row.state in _OPEN]
+        return sorted(row for row in open_rows if row.seq > after)[:limit]
+
+    def _start(self) -> None:
+        self._dispatchers = [Dispatcher(self, self._loop, self._post, trigger) for trigger in self._triggers]
+        for dispatcher in self._dispatchers:
+            dispatcher.pump()
+
+    def _write_rows(self) -> None:
+        for row in self._unwritten:
+            self.rows[row.seq, row.trigger] = row
+        self._unwritten.clear()
+
+
+class Dispatcher:
+    """Delivers the events of one trigger, from one start of the broker to the next."""
+
+    def __init__(self, broker: Broker, loop: Loop, post: Post, trigger: Trigger) -> None:
+        self.schedule = Schedule(0, len(broker.events), window=trigger.window)
+        self.is_stopped = False
+        self._broker, self._loop, self._post, self._trigger = broker, loop, post, trigger
+        self._in_flight = 0
+        self._timer_ms = 0
+
+    def pump(self) -> None:
+        """Start what may be started now."""
+        if self.is_stopped:
+            return
+        self._read()
+        while self._in_flight < self._trigger.parallelism:
+            item = self.schedule.take(self._loop.now_ms)
+            if item is None:
+                break
+            self._in_flight += 1
+            self._attempt(item)
+            self._read()
+        due_ms = self.schedule.next_due_ms()
+        if due_ms is not None and due_ms > self._loop.now_ms and due_ms != self._timer_ms:
+            self._timer_ms = due_ms
+            self._loop.after(due_ms - self._loop.now_ms, self.pump)
+
+    def _read(self) -> None:
+        after = self.schedule.read_after()
+        if after is None:
+            return
+        broker = self._broker
+        rows = broker.backlog(self._trigger.number, after, max(1, self._trigger.window // 2))
+        items = [(row.at_ms, _item(broker.events[row.seq - 1], row)) for row in rows]
+        self.schedule.fill(items, rows[-1].seq if rows else self.schedule.head, self._loop.now_ms)
+
+    def _attempt(self, item: Item) -> None:
+        event = self._broker.events[item.seq - 1].event
+        function = self._trigger.function
+        if item.state is State.TO_SINK:
+            function = self._broker.dead_letter_sink
+            event = event.with_attributes(**msgspec.json.decode(item.error or b"{}"))
+        attempt = [item]  # emptied by the first answer; later ones find it so
+        take = partial(self._take, attempt)
+        self._loop.after(self._broker.delivery.timeout_ms or 0, partial(take, None))
+        self._post(function, event, take)
+
+    def _take(self, attempt: list[Item], answer: Answer | None) -> None:
+        if not attempt or self.is_stopped:
+            return
+        item = attempt.pop()
+        self._in_flight -= 1
+        item.attempts += 1
+        response = to_response(answer) if answer else None
+        item.status = response.status_code if response else None
+        body = bytes(response.body) if response else b""
+        delivery = self._broker.delivery
+        judged = verdict(item.status, body, False)
+        if judged is Verdict.DONE:
+            self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
+        elif judged is Verdict.RETRY and item.attempts <= delivery.retry:
+            retry_after = response.headers.get("Retry-After") if response else None
+            asked_ms = parse_retry_after(retry_after, 0) if item.status in (429, 503) else None
+            self._try_again(item, self._loop.now_ms + delay_ms(delivery, item.attempts - 1, asked_ms))
+        elif item.state is State.TO_SINK:
+            self._settle(item, State.KEPT)
+        else:
+            attributes = error_attributes(self._trigger.function, item.status, body)
+            item.error = msgspec.json.encode(attributes)
+            item.state, item.attempts = State.TO_SINK, 0
+            self._try_again(item, 0)
+        self.pump()
+
+    def _try_again(self, item: Item, due_ms: int) -> None:
+        self._write(item, due_ms)
+        self.schedule.retry(item, due_ms)
+
+    def _settle(self, item: Item, state: State) -> None:
+        item.state = state
+        self._write(item, self._loop.now_ms)
+        self.schedule.done(item)
+
+    def _write(self, item: Item, at_ms: int) -> None:
+        self._loop.tell(self._trigger.function, item.seq, item.state.name, item.attempts, item.status)
+        row = Row(item.seq, self._trigger.number, item.state, item.attempts, at_ms, item.status, item.error)
+        self._broker.write(row)
+
+
+def _item(stored: Stored, row: Row) -> Item:
+    item = Item(stored.seq, stored.received_ms, stored.size, None, stored)
+    item.state, item.attempts, item.status, item.error = State(row.state), row.attempts, row.status, row.error
+    return item

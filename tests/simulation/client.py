@@ -1,0 +1,191 @@
+"""The Aerospike client's place, taken by the server in memory, with a network in between that is at fault.
+
+The adapter's `Cluster` runs as it is: its retries, its batches and its reading of errors are under test.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from hashlib import blake2b
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from aerospike import exception
+from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Write
+
+from tests.simulation.expressions import passes
+from tests.simulation.faults import Faults
+from tests.simulation.loop import Crash, Loop
+from tests.simulation.operations import copy
+from tests.simulation.server import Server
+from trades.stores.aerospike import Cluster, ClusterOptions
+from trades.stores.aerospike import cluster as cluster_module
+from trades.stores.aerospike.cluster import KEY_BUSY, NO_RESPONSE
+from trades.stores.aerospike.layout import Key
+
+TIMEOUT_MS = 2_000
+_STEP_MS = 3
+_LATE_MS = 300_000
+_HOT_MS = 3_000
+_DOWN_MS = 60_000
+
+
+class Network:
+    """What all clients share: the server, and what is wrong on the way to it."""
+
+    def __init__(self, loop: Loop, rng: random.Random, faults: Faults, server: Server) -> None:
+        self.loop, self.rng, self.faults, self.server = loop, rng, faults, server
+        self.clients = 0
+        self._down_until_ms = 0
+        self._hot_until_ms: dict[Key, int] = {}
+
+    def is_down(self) -> bool:
+        if self.faults.strikes("store down"):
+            self._down_until_ms = self.loop.now_ms + self.rng.randrange(_DOWN_MS)
+        return not self.faults.is_over and self.loop.now_ms < self._down_until_ms
+
+    def is_hot(self, key: Key) -> bool:
+        if self.faults.strikes("hot key"):
+            self._hot_until_ms[key] = self.loop.now_ms + self.rng.randrange(_HOT_MS)
+        return not self.faults.is_over and self.loop.now_ms < self._hot_until_ms.get(key, 0)
+
+    def send_late(self, requests: Sequence[BatchRecord], only_where: Any) -> None:
+        """Requests that nobody waits for any more, but that the server will do."""
+        for request in _copies(requests):
+            self.loop.after(self.rng.randrange(_LATE_MS), partial(self._arrive, request, only_where))
+
+    def _arrive(self, request: Write, only_where: Any) -> None:
+        self.server.handle(request, only_where)
+        self.loop.tell("nobody", "Write", request.key[2], request.result)
+
+
+class Client:
+    """One process's connection: the calls of the `aerospike` client that the adapter makes."""
+
+    def __init__(self, network: Network) -> None:
+        network.clients += 1
+        self._name = f"client {network.clients}"
+        self._network = network
+        self._loop, self._faults, self._server = network.loop, network.faults, network.server
+
+    def batch_write(self, batch: BatchRecords, policy: dict[str, Any]) -> None:
+        requests = sorted(batch.batch_records, key=_name)  # the adapter's sets have no order of their own
+        self._network.rng.shuffle(requests)
+        only_where = policy.get("expressions")
+        if self._network.is_down() or self._faults.strikes("store unreached"):
+            self._time_out()
+        if self._faults.strikes("arrives late"):
+            self._network.send_late(requests, only_where)
+            self._time_out()
+        if self._faults.strikes("sent twice"):
+            self._handle(_copies(requests), only_where)
+        if self._faults.strikes("store in doubt"):
+            self._handle(requests[: self._network.rng.randrange(len(requests) + 1)], only_where)
+            self._time_out()
+        self._handle(requests, only_where)
+
+    def _handle(self, requests: Sequence[BatchRecord], only_where: Any) -> None:
+        for place, request in enumerate(requests):
+            try:
+                self._loop.pause(self._faults.latency_ms(_STEP_MS))
+            except Crash:
+                if self._network.rng.random() < 0.5:  # they were on the wire already
+                    self._network.send_late(requests[place:], only_where)
+                raise
+            if self._network.is_hot(request.key):
+                request.result = KEY_BUSY
+            else:
+                self._server.handle(request, only_where)
+                self._loop.tell(self._name, type(request).__name__, request.key[2], request.result)
+                if self._faults.strikes("record in doubt"):
+                    request.result, request.record = NO_RESPONSE, None
+        self._loop.pause(self._faults.latency_ms(_STEP_MS))
+
+    def _time_out(self) -> None:
+        self._loop.pause(TIMEOUT_MS)
+        raise exception.TimeoutError(9, "the server did not answer")
+
+    def query(self, namespace: str, set_: str) -> "_Query":
+        return _Query(self._server, namespace, set_)
+
+    def info_all(self, command: str) -> dict[str, tuple[None, str]]:
+        kind, _, rest = command.partition("/")
+        count = len(self._server.of_set(*rest.split("/"))) if kind == "sets" else 0
+        return {"node": (None, f"objects={count};stop_writes=false;nsup-period=120")}
+
+    def info_random_node(self, _command: str) -> str:
+        return "ok"
+
+
+class _Query:
+    """Reads what matches in a set, in one page."""
+
+    def __init__(self, server: Server, namespace: str, set_: str) -> None:
+        self._server, self._place = server, (namespace, set_)
+        self._range: tuple[str, int, int] | None = None
+        self.max_records = 0
+
+    def where(self, predicate: tuple[Any, ...]) -> None:
+        _, _, name, low, high = predicate[:5]
+        self._range = name, low, high
+
+    def select(self, *bins: str) -> None:
+        self._bins = bins
+
+    def paginate(self) -> None:
+        pass
+
+    def is_done(self) -> bool:
+        return True
+
+    def results(self, policy: dict[str, Any]) -> list[tuple[Any, Any, dict[str, Any]]]:
+        return [
+            (
+                (*self._place, key, _digest(key)),
+                {},
+                {name: copy(bins[name]) for name in self._bins if name in bins},
+            )
+            for key, bins in sorted(self._server.of_set(*self._place).items())
+            if passes(policy.get("expressions"), bins) and self._is_in_range(bins)
+        ]
+
+    def _is_in_range(self, bins: dict[str, Any]) -> bool:
+        if self._range is None:
+            return True
+        name, low, high = self._range
+        return name in bins and low <= bins[name] <= high
+
+
+class SimulatedCluster(Cluster):
+    """The adapter's own cluster on such a client."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(ClusterOptions((("simulated", 3000),), timeout_ms=TIMEOUT_MS))
+        self._simulated = Client(network)
+
+    def _connect(self) -> Client:
+        return self._simulated
+
+
+@contextmanager
+def fake_sleep(loop: Loop) -> Iterator[None]:
+    """Where the adapter sleeps between its retries, others run."""
+    clock = SimpleNamespace(sleep=lambda seconds: loop.pause(int(seconds * 1_000)))
+    with patch.object(cluster_module, "time", clock):
+        yield
+
+
+def _copies(requests: Sequence[BatchRecord]) -> list[Write]:
+    """The same writes, whose answers nobody will see."""
+    return [Write(one.key, one.ops, one.meta, one.policy) for one in requests if isinstance(one, Write)]
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode(), digest_size=20).digest()
+
+
+def _name(request: BatchRecord) -> tuple[str, str]:
+    """Tells the requests of a batch apart: several for one record put marks of different events."""
+    return request.key[2], repr(request.ops[0].get("val")) if request.ops else ""

@@ -1,0 +1,186 @@
+"""The adapters with one rule of their protocols taken out: the simulation has to see each of these fail."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+from functions import answer
+from trades.store import Outcome
+from trades.stores.aerospike import counting, plan, raw_trades, repair, trimming
+from trades.stores.aerospike.claims import Claims
+from trades.stores.aerospike.counting import Counter
+from trades.stores.aerospike.fence import Fence
+from trades.stores.aerospike.summaries import Summaries
+from trades.stores.aerospike.trimming import Trimmer
+from trades.stores.sqlite import claims, summaries
+from trades.summary import Summary
+
+Mutant = Callable[[], AbstractContextManager[Any]]
+
+
+def without_fence() -> Any:
+    """A worker that slept through done and trim writes all the same."""
+    return patch.object(counting, "apply_filter", lambda _trims, _limit: None)
+
+
+def fence_after_claim() -> Any:
+    """The trim counter is read after the claim, and not before."""
+    apply = Counter._apply
+
+    def late(self: Counter, events: Any, shard: int, _: int, is_close: bool) -> Any:
+        return apply(self, events, shard, self._fence.refresh(), is_close)
+
+    return patch.object(Counter, "_apply", late)
+
+
+def fence_never_raised() -> Any:
+    """Records are trimmed under the number that everybody has."""
+    return patch.object(Fence, "advance", lambda self: self.refresh())
+
+
+def marks_put_over() -> Any:
+    """A mark that is there does not stop a second apply."""
+    return patch.dict(plan._MARKS_POLICY, {"map_write_flags": 0})
+
+
+def done_before_apply() -> Any:
+    """A crash in between leaves an event done that is not counted."""
+    carry_on = Counter._carry_on
+
+    def hasty(self: Counter, begun: Any, claims: Any, *rest: Any) -> Any:
+        self._claims.set_done([(event, claims[event.key].shard) for event in begun])
+        return carry_on(self, begun, claims, *rest)
+
+    return patch.object(Counter, "_carry_on", hasty)
+
+
+def done_in_doubt_taken_for_done() -> Any:
+    """COUNTED is answered though nobody knows that the claim is done."""
+    set_done = Claims.set_done
+
+    def sure(self: Claims, begun: Any) -> set[bytes]:
+        set_done(self, begun)
+        return {event.key for event, _ in begun}
+
+    return patch.object(Claims, "set_done", sure)
+
+
+def digest_ignored() -> Any:
+    """Another event of the same id is taken for a redelivery."""
+    sort_out = Counter._sort_out
+
+    def trusting(self: Counter, pending: Any, claims: Any, outcomes: Any) -> Any:
+        claims = {key: claim._replace(digest=pending[key].digest) for key, claim in claims.items()}
+        return sort_out(self, pending, claims, outcomes)
+
+    return patch.object(Counter, "_sort_out", trusting)
+
+
+def shard_of_ones_own() -> Any:
+    """A claim that was begun by another is carried on in one's own shard."""
+    make = Claims.make
+
+    def own(self: Claims, events: Any, shard: int) -> Any:
+        return {key: claim._replace(shard=shard) for key, claim in make(self, events, shard).items()}
+
+    return patch.object(Claims, "make", own)
+
+
+def open_events_trimmed() -> Any:
+    """Marks are removed before their events are done."""
+    return patch.object(Trimmer, "_find_done", lambda _self, marks: marks)
+
+
+def levels_trimmed_twice() -> Any:
+    """A trim does not look whether another has been there since it read the record."""
+    return patch.object(trimming, "unchanged_filter", lambda _trims: None)
+
+
+def failed_records_ignored() -> Any:
+    """A record that did not take its write does not hold back done."""
+    look_at = Counter._look_at
+
+    def blind(self: Counter, *arguments: Any) -> Any:
+        return look_at(self, *arguments)._replace(failed=set())
+
+    return patch.object(Counter, "_look_at", blind)
+
+
+def incomplete_taken_for_duplicate() -> Any:
+    """The first trade of an event stands for all, though its writer may have died after it."""
+    compare = raw_trades._compare
+
+    def hasty(*arguments: Any) -> Outcome:
+        outcome = compare(*arguments)
+        return Outcome.DUPLICATE if outcome is Outcome.STORED else outcome
+
+    return patch.object(raw_trades, "_compare", hasty)
+
+
+def repaired_lists_without_order() -> Any:
+    """Repair writes a highest price as a list, and the next append leaves it unsorted."""
+
+    def plain(part: Summary) -> list[dict[str, Any]]:
+        lists = {
+            "highest": [part.highest_ticks],
+            "lowest": [part.lowest_ticks],
+            "latest": [list(part.latest)],
+        }
+        if not part.lowest_ticks:
+            lists = {name: [] for name in lists}
+        sums = {"count": part.trade_count, "volume": part.volume, "notional": part.notional_ticks}
+        return [repair._set(name, value) for name, value in (sums | lists).items()]
+
+    return patch.object(repair, "_summary_operations", plain)
+
+
+def unavailable_taken_for_done() -> Any:
+    """A function answers 202 to what its store did not take."""
+    return patch.dict(answer.OUTCOMES, {Outcome.UNAVAILABLE: answer.OUTCOMES[Outcome.COUNTED]})
+
+
+def shards_not_noted() -> Any:
+    """Readers do not hear of shards beyond their own."""
+    return patch.object(Summaries, "raise_shard_count", lambda _self: None)
+
+
+def claims_forgotten() -> Any:
+    """SQLite: every delivery is taken for a new event."""
+
+    def forget(connection: Any, events: Any) -> Any:
+        connection.executemany("DELETE FROM events WHERE key = ?", [(event.key,) for event in events])
+        return [None for _ in events], list({event.key: event for event in events}.values())
+
+    return patch.object(summaries, "sort_out", forget)
+
+
+def conflict_taken_for_duplicate() -> Any:
+    """SQLite: another event of the same id is taken for a redelivery."""
+    sort_out = claims.sort_out
+
+    def trusting(*arguments: Any) -> Any:
+        outcomes, fresh = sort_out(*arguments)
+        return [Outcome.DUPLICATE if one is Outcome.CONFLICT else one for one in outcomes], fresh
+
+    return patch.object(summaries, "sort_out", trusting)
+
+
+SQLITE_MUTANTS: list[Mutant] = [claims_forgotten, conflict_taken_for_duplicate, unavailable_taken_for_done]
+AEROSPIKE_MUTANTS: list[Mutant] = [
+    without_fence,
+    fence_after_claim,
+    fence_never_raised,
+    marks_put_over,
+    done_before_apply,
+    done_in_doubt_taken_for_done,
+    digest_ignored,
+    shard_of_ones_own,
+    open_events_trimmed,
+    levels_trimmed_twice,
+    failed_records_ignored,
+    incomplete_taken_for_duplicate,
+    repaired_lists_without_order,
+    unavailable_taken_for_done,
+    shards_not_noted,
+]

@@ -1,0 +1,202 @@
+"""From objects to what `tradewind watch` shows."""
+
+import json
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from tests.unit.knative.objects import Object, autoscaler, condition, pod, thing
+from tradewind.cluster.board import Board, FunctionRow, cluster_board
+from tradewind.cluster.letters import Letters
+from tradewind.cluster.local import local_board
+from tradewind.cluster.mirror import Mirror, SourceFailed
+from tradewind.cluster.screen import MAX_BARS, board_view
+from tradewind.cluster.standing import Standing
+from tradewind.folder import Run, RunningProcess
+
+NOW = datetime(2026, 1, 5, 14, 30, 10, tzinfo=UTC)
+TEN_S_AGO = "2026-01-05T14:30:00Z"
+
+
+def board(*objects: Object, **failures: str) -> Board:
+    mirror = Mirror()
+    for kind in {found["kind"] for found in objects}:
+        mirror.replace(kind, [found for found in objects if found["kind"] == kind])
+    for kind, reason in failures.items():
+        mirror.fail(kind, reason)
+    return cluster_board("here", mirror, NOW, grace_period_s=30.0)
+
+
+def service(name: str, newest: str, ready: str = "True", reason: str = "") -> Object:
+    status = {"latestCreatedRevisionName": newest, "latestReadyRevisionName": newest}
+    return thing("Service", name, condition("Ready", ready, reason), status=status)
+
+
+def only_row(*objects: Object) -> FunctionRow:
+    (row,) = board(*objects).functions
+    return row
+
+
+def test_pods_are_counted_by_what_they_do() -> None:
+    row = only_row(
+        service("f", "f-1"),
+        autoscaler("f-1", "f", desired=4, metric="rps", target="200"),
+        pod("f-1-a", "f", "f-1"),
+        pod("f-1-b", "f", "f-1", ready=False),
+        pod("f-1-c", "f", "f-1", ending=True),
+        pod("g-1-a", "g", "g-1"),
+    )
+    assert (row.desired, row.actual, row.ready_pods, row.ending) == (4, 2, 1, 1)
+    assert (row.state, row.target, row.revision) == ("starting", "rps 200", "f-1")
+
+
+def test_an_idle_function_counts_down_from_when_it_became_inactive() -> None:
+    idle = autoscaler("f-1", "f", active="False", since=TEN_S_AGO, desired=0, target="32")
+    row = only_row(service("f", "f-1"), idle, pod("f-1-a", "f", "f-1"))
+    assert (row.state, row.to_zero_s, row.target) == ("idle", 20.0, "concurrency 32")
+    row = only_row(service("f", "f-1"), idle)
+    assert (row.state, row.to_zero_s, row.actual) == ("scaled to zero", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("active", "more", "to_zero_s"),
+    [
+        ("True", {}, None),
+        ("Unknown", {}, None),
+        ("False", {"min_scale": "1"}, None),
+        ("False", {"min_scale": "0"}, 20.0),
+    ],
+)
+def test_only_what_goes_to_zero_counts_down(
+    active: str, more: dict[str, str], to_zero_s: float | None
+) -> None:
+    scaler = autoscaler("f-1", "f", active=active, since=TEN_S_AGO, **more)
+    assert only_row(service("f", "f-1"), scaler, pod("a", "f", "f-1")).to_zero_s == to_zero_s
+
+
+def test_a_rolling_update_shows_the_old_revision_while_it_has_pods() -> None:
+    objects = [
+        service("f", "f-2"),
+        autoscaler("f-1", "f", desired=0),
+        autoscaler("f-2", "f"),
+        autoscaler("f-0", "f", desired=0),
+        pod("a", "f", "f-1"),
+        pod("b", "f", "f-2"),
+    ]
+    assert [row.revision for row in board(*objects).functions] == ["f-1", "f-2"]
+
+
+def test_a_function_that_failed_says_why() -> None:
+    row = only_row(service("f", "f-1", "False", "RevisionMissing"))
+    assert (row.ready, row.state) == (False, "RevisionMissing")
+    row = only_row(service("f", "f-1", "False", "ContainerMissing"), autoscaler("f-1", "f", desired=0))
+    assert row.state == "ContainerMissing"
+
+
+def test_the_rest_and_the_troubles_are_there() -> None:
+    shown = board(thing("Broker", "default", condition("Ready", "True")), Trigger="403 Forbidden")
+    assert shown.parts == [Standing("Broker", "default", True)]
+    assert shown.troubles == ["Trigger: 403 Forbidden"]
+
+
+def test_a_board_is_json_and_text() -> None:
+    shown = board(
+        service("f", "f-1"),
+        autoscaler("f-1", "f"),
+        *(pod(str(number), "f", "f-1") for number in range(40)),
+        Pod="late",
+    )
+    value = json.loads(msgspec.json.encode(shown))
+    assert value["functions"][0]["actual"] == 40
+    assert value["dead_letters"] is None
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(board_view(shown))
+    text = console.export_text()
+    assert "■" * MAX_BARS + "…" in text
+    assert "dead letters: ?" in text
+    assert "Pod: late" in text
+
+
+# The run on this machine
+
+
+def test_a_local_run_has_the_same_form() -> None:
+    run = Run(
+        pid=1,
+        started_ms=0,
+        data="/d",
+        store="sqlite:/d/store",
+        query_url="http://q",
+        broker_url="http://b",
+        ingress_url="http://b/x",
+        processes={
+            "store-trade": RunningProcess(11, "http://s", ""),
+            "query": RunningProcess(0, "http://q", ""),
+            "broker": RunningProcess(12, "http://b", ""),
+            "generator": RunningProcess(0, "", ""),
+        },
+    )
+    total = {"delivered": 9, "retried": 2, "dead_lettered": 1}
+    trigger = {"name": "tradewind/store-trade", "pending": 3, "kept": 0, "total": total}
+    answers: dict[str, Any] = {
+        "http://b/-/status": {"triggers": [trigger]},
+        "http://q/v1/totals": {"dead_letters_waiting": 1},
+        "http://s/readyz": {},
+    }
+    shown = local_board(run, lambda url: json.dumps(answers[url]).encode() if url in answers else None)
+    store, query = shown.functions
+    assert (store.state, store.ready_pods, store.waiting, store.retried, store.dead_lettered) == (
+        "serving",
+        1,
+        3,
+        2,
+        1,
+    )
+    assert (query.state, query.ready, query.actual) == ("not running", False, 0)
+    assert [(part.name, part.ready) for part in shown.parts] == [
+        ("default", True),
+        ("store-trade", True),
+        ("generator", False),
+    ]
+    assert shown.dead_letters == 1
+    dark = local_board(run, lambda _: None)
+    assert dark.dead_letters is None
+    assert dark.parts[0].ready is False
+
+
+# Dead letters on a cluster
+
+
+class Pods:
+    namespace = "ns"
+
+    def __init__(self, answer: bytes | Exception) -> None:
+        self.paths: list[str] = []
+        self._answer = answer
+
+    def get(self, path: str) -> bytes:
+        self.paths.append(path)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def test_dead_letters_are_asked_of_a_pod_that_is_there_anyway() -> None:
+    pods = Pods(b'{"dead_letters_waiting": 3}')
+    letters = Letters(pods)
+    assert letters.count([pod("q", "query", "q-1", ready=False), pod("s", "store-trade", "s-1")]) is None
+    assert letters.count([pod("q", "query", "q-1", ending=True)]) is None
+    assert pods.paths == []
+    assert letters.count([pod("q", "query", "q-1")]) == 3
+    assert letters.count([pod("q", "query", "q-1")]) == 3  # known for some seconds
+    assert pods.paths == ["/api/v1/namespaces/ns/pods/q:8080/proxy/v1/totals"]
+    assert letters.count([]) is None
+
+
+@pytest.mark.parametrize("answer", [SourceFailed("no"), b"not json"])
+def test_dead_letters_that_nobody_tells_are_unknown(answer: bytes | Exception) -> None:
+    assert Letters(Pods(answer)).count([pod("q", "query", "q-1")]) is None

@@ -1,0 +1,156 @@
+"""Do the manifests agree with the functions, with each other, and with the pod security standard?"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import functions.main
+from eventing.durations import duration_ms
+from runtime.settings import ALL_SETTINGS, FunctionSettings
+
+Document = dict[str, Any]
+Base = dict[tuple[str, str], Document]
+
+KNATIVE = Path(__file__).parents[3] / "knative"
+
+
+def services(base: Base) -> list[Document]:
+    return [
+        document for (_, _), document in base.items() if document["apiVersion"] == "serving.knative.dev/v1"
+    ]
+
+
+def pod_specs(documents: list[tuple[Path, Document]]) -> list[tuple[str, Document]]:
+    found = []
+    for path, document in documents:
+        template = (document.get("spec") or {}).get("template")
+        if template and "overlays" not in path.parts:
+            found.append((f"{path}: {document['metadata']['name']}", template["spec"]))
+    return found
+
+
+def test_every_function_is_there(base: Base) -> None:
+    targets = {env["value"] for service in services(base) for env in container(service)["env"]}
+    assert targets == {"store_trade", "update_summary", "dead_letter", "query"}
+    for target in targets:
+        assert callable(getattr(functions.main, target))
+
+
+def container(service: Document) -> Document:
+    (only,) = service["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def test_a_pod_is_asked_no_more_than_its_process_can_queue(base: Base) -> None:
+    for service in services(base):
+        spec = service["spec"]["template"]["spec"]
+        annotations = service["spec"]["template"]["metadata"]["annotations"]
+        assert spec["containerConcurrency"] < FunctionSettings.model_fields["queue_max_events"].default
+        assert int(annotations["autoscaling.knative.dev/target"]) <= spec["containerConcurrency"]
+        assert annotations["autoscaling.knative.dev/min-scale"] == "0"
+
+
+def test_each_deadline_is_longer_than_the_one_inside_of_it(base: Base) -> None:
+    function_ms = FunctionSettings.model_fields["deadline_ms"].default
+    delivery = base["Broker", "default"]["spec"]["delivery"]
+    delivery_ms = duration_ms(delivery["timeout"])
+    assert function_ms < delivery_ms
+    for service in services(base):
+        assert delivery_ms < 1000 * service["spec"]["template"]["spec"]["timeoutSeconds"]
+
+
+def test_subscribers_and_dead_letter_sink_exist(base: Base) -> None:
+    names = {service["metadata"]["name"] for service in services(base)}
+    triggers = [document for (kind, _), document in base.items() if kind == "Trigger"]
+    assert {trigger["spec"]["subscriber"]["ref"]["name"] for trigger in triggers} == {
+        "store-trade",
+        "update-summary",
+    }
+    assert base["Broker", "default"]["spec"]["delivery"]["deadLetterSink"]["ref"]["name"] in names
+    for trigger in triggers:
+        assert trigger["spec"]["broker"] == "default"
+        assert trigger["spec"]["subscriber"]["ref"]["name"] in names
+
+
+def test_every_setting_is_one_of_ours(documents: list[tuple[Path, Document]]) -> None:
+    ours = {name.upper() for settings in ALL_SETTINGS for name in settings.model_fields}
+    ours |= {"FUNCTION_TARGET", "NAMESPACE"}
+    given = set()
+    for _, document in documents:
+        if document["kind"] == "ConfigMap" and document["metadata"]["name"] == "tradewind-settings":
+            given |= set(document["data"])
+            assert all(isinstance(value, str) for value in document["data"].values())
+    for _, spec in pod_specs(documents):
+        given |= {env["name"] for one in spec["containers"] for env in one.get("env", ())}
+    assert given <= ours
+    assert {"STORE", "STORE_WORKERS", "TRADES_PER_SECOND"} <= given
+
+
+def test_settings_are_valid(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in base["ConfigMap", "tradewind-settings"]["data"].items():
+        monkeypatch.setenv(name, value)
+    for settings in ALL_SETTINGS:
+        settings()
+
+
+def test_pods_pass_the_restricted_standard(documents: list[tuple[Path, Document]]) -> None:
+    """What its level `restricted` asks: kubernetes.io/docs/concepts/security/pod-security-standards."""
+    specs = pod_specs(documents)
+    assert len(specs) == 6
+    for where, spec in specs:
+        for one in [*spec["containers"], *spec.get("initContainers", ())]:
+            context = {**spec.get("securityContext", {}), **one["securityContext"]}
+            assert context["runAsNonRoot"] is True, where
+            assert context["allowPrivilegeEscalation"] is False, where
+            assert context["capabilities"] == {"drop": ["ALL"]}, where
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}, where
+            assert context["readOnlyRootFilesystem"] is True, where
+            assert "memory" in one["resources"]["limits"], where
+        assert spec["automountServiceAccountToken"] is False, where
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), where
+
+
+def test_every_pod_can_write_to_tmp(documents: list[tuple[Path, Document]]) -> None:
+    """HOME is /tmp in the image, and gunicorn wants a writable one."""
+    for where, spec in pod_specs(documents):
+        (one,) = spec["containers"]
+        assert {"name": "tmp", "mountPath": "/tmp"} in one["volumeMounts"], where
+        assert {"name": "tmp", "emptyDir": {}} in spec["volumes"], where
+
+
+def test_objects_can_be_found_by_their_label(documents: list[tuple[Path, Document]]) -> None:
+    """`tradewind undeploy` removes by label."""
+    for path, document in documents:
+        if "overlays" in path.parts and path.name in {
+            "broker.yaml",
+            "settings.yaml",
+            "generator.yaml",
+            "aerospike.yaml",
+        }:
+            continue  # patches of objects that have it
+        if document["kind"] not in {"Kustomization", "Component"}:
+            assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "tradewind", path
+
+
+def test_aerospike_has_the_namespaces_that_the_settings_name() -> None:
+    text = (KNATIVE / "components/aerospike/aerospike.conf").read_text()
+    from runtime.settings import AerospikeSettings
+
+    settings = AerospikeSettings()
+    assert set(re.findall(r"^namespace (\S+)", text, re.MULTILINE)) == {
+        settings.aerospike_trades_namespace,
+        settings.aerospike_summary_namespace,
+    }
+    folders = set(re.findall(r"/opt/aerospike(?=[/\s])", text))
+    assert folders == {"/opt/aerospike"}
+
+
+def test_only_the_query_is_reached_from_outside(base: Base) -> None:
+    outside = {
+        service["metadata"]["name"]
+        for service in services(base)
+        if service["metadata"]["labels"].get("networking.knative.dev/visibility") != "cluster-local"
+    }
+    assert outside == {"query"}

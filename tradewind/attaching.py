@@ -1,0 +1,138 @@
+"""How a function is brought up beside a running pipeline, and taken down: its process by the supervisor, its
+Trigger by the broker.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tradewind.attachment import Attachment, Attachments, CannotAttach
+from tradewind.client import Answer, Unreachable, ask, path
+from tradewind.folder import DataFolder, LogFile, Run, RunningProcess
+from tradewind.program import PARTS
+from tradewind.trigger import NAMESPACE, Trigger
+
+START_DEADLINE_S = 60.0
+TRIGGER_DEADLINE_S = 10.0  # the broker reads its map again each second
+_POLL_S = 0.1
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def try_loading(source: Path, target: str, environment: Mapping[str, str]) -> None:
+    """Load the file as functions-framework will, in a process that ends: what is wrong is said at once, and a
+    function that runs is not stopped for one that can't. Raises CannotAttach.
+    """
+    script = "import sys, functions_framework; functions_framework.create_app(*sys.argv[1:])"
+    tried = subprocess.run(  # noqa: S603 - the user's own file is what is to run
+        [sys.executable, "-P", "-c", script, target, str(source)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode:
+        raise CannotAttach(f"{source} can't be loaded:\n{tried.stderr.strip()}")
+
+
+def bring_up(run: Run, wish: Attachment, trigger: Trigger) -> str:
+    """Return when the function is ready and gets its events: the path of its log. Raises CannotAttach.
+
+    The process comes first, so that no event finds it missing. What is new and fails is taken back; what
+    replaces a former one stays, with the former Trigger, to be attached again.
+    """
+    files = Attachments(DataFolder(Path(run.data)).attached)
+    is_new = wish.name not in files.read()
+    files.write(wish)
+    try:
+        process = _until_ready(run, wish)
+        _add_trigger(run, trigger)
+    except CannotAttach:
+        if is_new:
+            files.remove(wish.name)
+        raise
+    return process.log
+
+
+def take_down(run: Run, name: str) -> int:
+    """Return when it is gone: how many events the broker keeps for it. Raises CannotAttach."""
+    files = Attachments(DataFolder(Path(run.data)).attached)
+    attached = files.read()
+    if name in PARTS or (name not in attached and name not in _triggers(run)):
+        names = ", ".join(attached) or "nothing"
+        raise CannotAttach(f"{name} is not attached; {names} is. `tradewind attach --help` says how")
+    answer = _ask_broker(run, path("-", "triggers", NAMESPACE, name), method="DELETE")
+    if answer.status not in (200, 404):
+        raise CannotAttach(answer.reason)
+    files.remove(name)
+    deadline_s = time.monotonic() + START_DEADLINE_S
+    while _process(run, name) is not None and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    parked: dict[str, int] = _ask_broker(run, "/-/status").json["parked"]
+    return parked.get(f"{NAMESPACE}/{name}", 0)
+
+
+def _until_ready(run: Run, wish: Attachment) -> RunningProcess:
+    deadline_s = time.monotonic() + START_DEADLINE_S
+    process = None
+    while time.monotonic() < deadline_s:
+        process = _process(run, wish.name)
+        if process is not None and process.asked_ms == wish.asked_ms:
+            if process.failed:
+                break
+            if _is_ready(process.url):
+                return process
+        time.sleep(_POLL_S)
+    why = "does `tradewind up` still run?"
+    if process is not None:
+        lines = "\n".join(f"    {line}" for line in LogFile(Path(process.log)).tail())
+        why = f"the end of {process.log}:\n{lines}"
+    raise CannotAttach(f"{wish.target} of {wish.source} did not start; {why}")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return ask(url + "/readyz").status == 200
+    except Unreachable:
+        return False
+
+
+def _add_trigger(run: Run, trigger: Trigger) -> None:
+    """It may take a second until the broker knows where the function is. Raises CannotAttach."""
+    deadline_s = time.monotonic() + TRIGGER_DEADLINE_S
+    while True:
+        answer = _ask_broker(run, "/-/triggers", method="POST", body=msgspec.json.encode(trigger))
+        not_yet = answer.status == 422 and "has no local URL" in answer.reason
+        if answer.status == 201:
+            return
+        if not not_yet or time.monotonic() > deadline_s:
+            raise CannotAttach(f"the broker refused the Trigger: {answer.reason}")
+        time.sleep(_POLL_S)
+
+
+def _triggers(run: Run) -> set[str]:
+    """Names of the Triggers that are attached."""
+    found = _ask_broker(run, "/-/triggers").json["triggers"]
+    return {str(each["name"]).partition("/")[2] for each in found if each["attached"]}
+
+
+def _ask_broker(run: Run, place: str, *, method: str = "GET", body: bytes | None = None) -> Answer:
+    try:
+        return ask(
+            run.broker_url + place, method=method, headers={"content-type": "application/json"}, body=body
+        )
+    except Unreachable as error:
+        raise CannotAttach(str(error)) from None
+
+
+def _process(run: Run, name: str) -> RunningProcess | None:
+    """As the supervisor says it now."""
+    now = DataFolder(Path(run.data)).read_run()
+    return now.processes.get(name) if now else None
