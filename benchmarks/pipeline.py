@@ -7,8 +7,8 @@
     python -m benchmarks.pipeline compare old.json new.json  # ... and set two results side by side
 
 Generator, broker, functions and query are the processes of `tradewind up`, each run with an empty store.
-After each run `tradewind verify` recomputes all summaries from the raw trades: a difference, or a trade more or less
-than were sent, ends the benchmark with an error.
+After each run `tradewind verify` recomputes all summaries from the raw trades: a difference, or a trade more
+or less than were sent, ends the benchmark with an error.
 
 Scenarios: `uniform` 3,000 symbols alike, `hot` one symbol has nearly all trades, `abc` the three symbols
 of the original demo: as fast as the broker takes them. `light`: 300 trades a second, all symbols, then idle.
