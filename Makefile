@@ -10,7 +10,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test lint types check format clean
+.PHONY: help setup up test lint types check format clean simulate fuzz bench
+SEEDS ?= 10000
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -31,6 +32,15 @@ types: $(READY) ## Check the types
 	@$(VENV)/bin/mypy
 
 check: lint types test ## All three
+
+simulate: $(READY) ## Run SEEDS schedules of faults through the real code, make simulate SEEDS=1000000
+	@$(VENV)/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+fuzz: $(READY) ## Send odd requests for ten minutes
+	@$(VENV)/bin/python -m tests.fuzz --minutes 10 $(ARGS)
+
+bench: $(READY) ## Measure the whole pipeline; ARGS="--store aerospike" for the server at 127.0.0.1:3000
+	@$(VENV)/bin/python -m benchmarks.pipeline $(ARGS)
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .

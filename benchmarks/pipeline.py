@@ -131,8 +131,10 @@ def run_flat_out(scenario: str, url: str, folder: Path, options: argparse.Namesp
         with profiled(stack.pids(), options.profile) if options.profile else nullcontext():
             stack.wait_until_done(options.trades, timeout_s=60 + options.trades / 1_000)
             seconds, after = time.time() - started_s, stack.usage()
+        retried = sum(queue.total.retried for queue in stack.queues().values())
     verify(url, environment, options.trades)
     figures = {"trades_per_s": options.trades / seconds, "verified_trades": float(options.trades)}
+    figures["retried_deliveries"] = float(retried)
     return figures | of_waits(url, environment, started_s) | per_trade(before, after, options.trades, seconds)
 
 

@@ -21,9 +21,9 @@ API = "eventing.knative.dev/v1"
 ORDER = "kafka.eventing.knative.dev/delivery.order"  # Knative's Kafka broker: ordered | unordered
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"  # Knative's RabbitMQ broker: 1 to 1000
 MAX_PARALLELISM = 1_000
-# Two groups of a function's commit: one gathers while the other is written. With a quarter of it groups are
-# smaller, and a trade costs a third more (docs/performance.md).
-DEFAULT_PARALLELISM = 128
+# Two groups of a function's commit: one gathers while the other is written. With half as many, groups are
+# smaller and a trade costs more; with twice as many, a slow store makes events wait past their deadline.
+DEFAULT_PARALLELISM = 64
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _CLUSTER_HOST = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(\.cluster\.local)?")
 

@@ -149,7 +149,7 @@ def own(event: CloudEvent) -> CloudEvent:
 
 
 def test_what_a_bad_function_does_stays_with_it(start: Start, tmp_path: Path) -> None:
-    """It dies at each event, until it is given up: the rest goes on, and stops without waiting for it."""
+    """It dies at each event: the rest goes on."""
     up = ready(start("--fresh", "--no-generator"))
     source = tmp_path / "bad.py"
     source.write_text("""
@@ -166,6 +166,23 @@ def bad(event: CloudEvent) -> None:
     up.until(lambda: up.counted == 1, "the pipeline's own functions go on")
     assert "Events that the broker keeps for it" in command(up, "detach", "bad")
     assert up.stop() == 0, up.output
+    assert "All adds up" in up.output
+
+
+def test_one_that_is_gone_is_said_and_nobody_waits_for_it(start: Start, tmp_path: Path) -> None:
+    """Its file was removed between two runs: its events wait in the broker, the pipeline runs and stops."""
+    source = tmp_path / "gone.py"
+    source.write_text((FUNCTIONS / "trade_size.py").read_text())
+    up = ready(start("--fresh", "--no-generator"))
+    command(up, "attach", str(source), "--expression", BOTH)
+    assert up.stop() == 0, up.output
+    source.unlink()
+    up = ready(start("--no-generator"))
+    up.until(lambda: "The rest goes on" in up.output, "it is given up")
+    send(up, "1")
+    up.until(lambda: up.counted == 1, "the pipeline's own functions go on")
+    assert up.stop() == 0, up.output
+    assert "deliveries to go" not in up.output
     assert "All adds up" in up.output
 
 

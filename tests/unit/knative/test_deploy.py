@@ -178,7 +178,8 @@ def test_who_sends_starts_when_all_others_are_ready(kubectl: Path) -> None:
 
 
 def test_the_generator_is_the_one_that_starts_last(base: dict[tuple[str, str], dict[str, Any]]) -> None:
-    assert [key for key, document in base.items() if starts_last(document)] == [("Deployment", "generator")]
+    last = {key for key, document in base.items() if starts_last(document)}
+    assert last == {("Deployment", "generator"), ("SinkBinding", "generator")}
 
 
 def test_dry_run_only_prints(kubectl: Path) -> None:
