@@ -7,11 +7,19 @@ the tests that need one are skipped, or fail with REQUIRE_AEROSPIKE=1.
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.aerospike_server import AerospikeServer, find_asd
 from tests.integration.shop import Shop
+
+BROWSER = Path(__file__).with_name("browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in a browser come last: Playwright keeps an event loop running in the main thread to the end."""
+    items.sort(key=lambda item: item.path.is_relative_to(BROWSER))
 
 
 def _no_server(reason: str) -> None:

@@ -51,7 +51,7 @@ def test_what_becomes_of_a_valid_a_duplicate_a_conflicting_and_a_broken_trade(
     letter = page.locator(".letter", has_text="ZQFORM 10 @ -1").first
     letter.wait_for()
     assert "HTTP 400" in letter.inner_text()
-    assert int(page.locator("[data-total=letters]").inner_text()) >= 4
+    wait(page, "Number(document.querySelector('[data-total=letters]').textContent) >= 4")
 
 
 def test_a_duplicate_of_nothing_sends_its_original_first(tab: Tab) -> None:
@@ -68,6 +68,7 @@ def test_the_tail_shows_attributes_data_and_deliveries(tab: Tab, pipeline: Pipel
     event.get_by_text("ZQTAIL 77 @ 7.25").wait_for()
     event.get_by_text("update-summary COUNTED").wait_for()
     event.locator("summary").click()
+    event.get_by_text("Deliveries seen").wait_for()
     details = event.locator(".event-body").inner_text()
     for part in ["/tests/browser", event_id, "trade.executed.v1", '"volume": 77', "knativearrivaltime"]:
         assert part in details
@@ -113,7 +114,7 @@ def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline
     letter = page.locator(".letter", has_text="ZQLETTER").first
     letter.get_by_text("volume must").wait_for()
     letter.get_by_text("Event", exact=True).click()
-    assert event_id in letter.inner_text()
+    letter.get_by_text(event_id).first.wait_for()
     letter.get_by_role("button", name="Replay").click()
     letter.get_by_text("Sent again: the broker answered 202").wait_for()
 
