@@ -12,6 +12,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help setup up test lint types check format clean simulate fuzz bench
 SEEDS ?= 10000
+STORE ?= sqlite
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -39,8 +40,8 @@ simulate: $(READY) ## Run SEEDS schedules of faults through the real code, make 
 fuzz: $(READY) ## Send odd requests for ten minutes
 	@$(VENV)/bin/python -m tests.fuzz --minutes 10 $(ARGS)
 
-bench: $(READY) ## Measure the whole pipeline; ARGS="--store aerospike" for the server at 127.0.0.1:3000
-	@$(VENV)/bin/python -m benchmarks.pipeline $(ARGS)
+bench: $(READY) ## Measure the whole pipeline; STORE=aerospike for the server at 127.0.0.1:3000
+	@$(VENV)/bin/python -m benchmarks.pipeline --store $(STORE) $(ARGS)
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .

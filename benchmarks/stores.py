@@ -1,11 +1,12 @@
 """What a store costs: `store_trades` and `count_trades`, each alone, as the data grows.
 
-    python benchmarks/stores.py --store sqlite:DIR --million 5 --group 16
+    python -m benchmarks.stores --store sqlite:DIR --million 5 --group 16
 
 Events of 500 trades come in groups, as a function under load commits them: over 3,000 tickers alike, then
 all on one ticker. Prices walk as on an exchange, to 4 decimals; timestamps rise. Each line is one window of
-trades, committed durably, without the time that making them takes. CPU is this process's; that of an
-Aerospike server is not in it. With `sqlite:DIR` each run has a new folder in DIR, which is removed; an
+trades, committed durably, without the time that making them takes: when 100,000 are stored, when an
+Aerospike store has begun to trim its marks (600,000), and at the end. CPU is this process's; that of an
+Aerospike server on this machine is given beside it. With `sqlite:DIR` each run has a new folder in DIR, which is removed; an
 Aerospike server should be empty.
 """
 
@@ -22,6 +23,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.measure import pid_listening, read_usage
+from benchmarks.stores_at import server_port
 from functions.compose import open_store
 from runtime.settings import AerospikeSettings, StoreSettings
 from trades.store import Outcome, TradeStore
@@ -71,19 +74,28 @@ def measure(
 
 
 def measure_growth(
-    store: TradeStore, work: str, ticker_count: int, group: int, total: int, window: int
+    store: TradeStore,
+    work: str,
+    ticker_count: int,
+    group: int,
+    total: int,
+    window: int,
+    server_pid: int | None,
 ) -> None:
-    """Print the cost of a window of trades when 100,000 are stored, and when `total` are."""
+    """Print the cost of a window of trades as they grow to `total`."""
     events = make_events(ticker_count, seed=1, run=f"{time.time_ns()}")
     write = store.store_trades if work == "store" else store.count_trades
     done = 0
-    for mark in (100_000, total):
+    for mark in sorted({100_000, 600_000, total}):
         measure(write, events, group, max(0, mark - done))
+        server_s = read_usage(server_pid).cpu_s if server_pid else 0.0
         wall, cpu = measure(write, events, group, window)
+        server_s = (read_usage(server_pid).cpu_s if server_pid else 0.0) - server_s
         done = mark + window
         print(f"{work:6} {ticker_count:6,} tickers, groups of {group:3} events, at {mark:>10,}:", end=" ")
         each_us, cpu_us = wall / window * 1e6, cpu / window * 1e6
-        print(f"{window / wall:9,.0f} trades/s, a trade {each_us:5.2f} µs, CPU {cpu_us:5.2f} µs", flush=True)
+        print(f"{window / wall:9,.0f} trades/s, a trade {each_us:5.2f} µs, CPU {cpu_us:5.2f} µs", end="")
+        print(f", server {server_s / window * 1e6:5.2f} µs" if server_pid else "", flush=True)
 
 
 def measure_drill_down(store: TradeStore, ticker: str) -> None:
@@ -104,19 +116,23 @@ def main() -> None:
     )
     parser.add_argument("--store", default="sqlite:.tradewind/benchmarks")
     parser.add_argument("--million", type=float, default=1.0, help="trades to grow to, in millions")
-    parser.add_argument("--window", type=int, default=128_000, help="trades in a measured window")
+    parser.add_argument("--window", type=int, default=256_000, help="trades in a measured window")
     parser.add_argument("--group", type=int, default=16, help="events in a group")
     parser.add_argument("--work", choices=["store", "count", "both"], default="both")
     parser.add_argument("--tickers", type=int, nargs="*", default=[3_000, 1])
     arguments = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}", end=", ")
     print(f"SQLite {sqlite3.sqlite_version}")
+    port = server_port(arguments.store)
+    server_pid = pid_listening(port) if port else None
     works = ["store", "count"] if arguments.work == "both" else [arguments.work]
     for ticker_count in arguments.tickers:
         for work in works:
             with fresh_store(arguments.store) as store:
                 total = int(arguments.million * 1e6)
-                measure_growth(store, work, ticker_count, arguments.group, total, arguments.window)
+                measure_growth(
+                    store, work, ticker_count, arguments.group, total, arguments.window, server_pid
+                )
                 if work == "store":
                     measure_drill_down(store, "T0000")
 
