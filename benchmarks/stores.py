@@ -6,8 +6,8 @@ Events of 500 trades come in groups, as a function under load commits them: over
 all on one ticker. Prices walk as on an exchange, to 4 decimals; timestamps rise. Each line is one window of
 trades, committed durably, without the time that making them takes: when 100,000 are stored, when an
 Aerospike store has begun to trim its marks (600,000), and at the end. CPU is this process's; that of an
-Aerospike server on this machine is given beside it. With `sqlite:DIR` each run has a new folder in DIR, which is removed; an
-Aerospike server should be empty.
+Aerospike server on this machine is given beside it. With `sqlite:DIR` each run has a new folder in DIR,
+which is removed; an Aerospike server should be empty.
 """
 
 import argparse
