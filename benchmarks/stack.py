@@ -58,6 +58,14 @@ class Stack:
                 self._processes[name].terminate()
                 self._processes[name].wait(30)
 
+    @property
+    def query_url(self) -> str:
+        return self._ports.url("query")
+
+    @property
+    def ingress_url(self) -> str:
+        return self._ports.ingress_url
+
     def start_generator(self, settings: Mapping[str, str]) -> None:
         """Return as soon as it has made its first trade."""
         program = generator_program(self._ports, settings)
@@ -98,6 +106,13 @@ class Stack:
         """The processes with work to do."""
         names = ("generator", "broker", "store-trade", "update-summary")
         return {name: self._processes[name].pid for name in names if name in self._processes}
+
+    def everyone(self) -> dict[str, list[int]]:
+        """All processes by their names, with their children."""
+        found = {name: process.pid for name, process in self._processes.items()}
+        if self._server_pid:
+            found["asd"] = self._server_pid
+        return {name: [pid, *children(pid)] for name, pid in found.items()}
 
     def usage(self) -> dict[str, Usage]:
         """By process. One that has ended keeps its times, as it is not waited for before the end."""

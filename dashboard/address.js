@@ -19,7 +19,12 @@ const CHOICES = {
   rows: ["25", "50", "100", "all"],
 };
 const MAX_LENGTH = 64;
+const MAX_TICKER_LENGTH = 32;
 export const MAX_OPEN = 8;
+
+// Commas part the opened symbols, so one within a symbol is escaped.
+const escape = (ticker) => ticker.replaceAll("%", "%25").replaceAll(",", "%2C");
+const unescape = (text) => text.replaceAll("%2C", ",").replaceAll("%25", "%");
 
 /** What an address's query means; anything unknown or absurd is left out. */
 export function parseSearch(search) {
@@ -29,13 +34,14 @@ export function parseSearch(search) {
     const value = given.get(name);
     if (value !== null && (CHOICES[name]?.includes(value) ?? true)) state[name] = value.slice(0, MAX_LENGTH);
   }
-  const open = (given.get("open") ?? "").split(",").filter((ticker) => ticker && ticker.length <= 32);
-  return { ...state, page: Math.max(1, Number.parseInt(state.page, 10) || 1), open: open.slice(-MAX_OPEN) };
+  const named = (given.get("open") ?? "").split(",").map(unescape);
+  const open = new Set(named.filter((ticker) => ticker && ticker.length <= MAX_TICKER_LENGTH));
+  return { ...state, page: Math.max(1, Number.parseInt(state.page, 10) || 1), open: [...open].slice(-MAX_OPEN) };
 }
 
 /** The query for a state; what is as by default is left out. */
 export function formatSearch(state) {
-  const texts = { ...state, page: String(state.page), open: state.open.join(",") };
+  const texts = { ...state, page: String(state.page), open: state.open.map(escape).join(",") };
   const told = Object.entries(texts).filter(([name, value]) => value !== DEFAULTS[name]);
   return told.length ? `?${new URLSearchParams(told).toString().replaceAll("%2C", ",")}` : "";
 }

@@ -22,7 +22,9 @@ const query = (parameters) => {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 };
 
-const ofTicker = (ticker, what) => `/v1/tickers/${encodeURIComponent(ticker)}${what}`;
+/** A symbol of dots alone would be a step up in a URL; with a blank it is none, and no symbol has one. */
+const segment = (ticker) => encodeURIComponent(/^\.{1,2}$/.test(ticker) ? `${ticker} ` : ticker);
+const ofTicker = (ticker, what) => `/v1/tickers/${segment(ticker)}${what}`;
 
 export const api = {
   changes: (cursor) => ask(`/v1/tickers?changed_since=${encodeURIComponent(cursor)}`),
@@ -31,6 +33,7 @@ export const api = {
   trades: (ticker, limit, cursor) => ask(ofTicker(ticker, `/trades${query({ limit, cursor })}`)),
   prices: (ticker, buckets) => ask(ofTicker(ticker, `/prices${query({ buckets })}`)),
   events: (parameters) => ask(`/v1/events${query(parameters)}`),
+  brokerStatus: () => ask("/v1/broker-status"),
   deadLetters: (parameters) => ask(`/v1/dead-letters${query(parameters)}`),
   replay: (key) =>
     ask(`/v1/dead-letters/${encodeURIComponent(key)}/replay`, {

@@ -26,6 +26,7 @@ const letters = document.querySelector("letters-view").setUp(address);
 const send = document.querySelector("send-form").setUp(store, address, () => {
   events.hurry();
   letters.hurry();
+  feed.hurry();
 });
 
 const TITLES = { symbols: "Tradewind", events: "Events · Tradewind", letters: "Dead letters · Tradewind" };

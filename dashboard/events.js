@@ -18,6 +18,7 @@ export class EventsView extends HTMLElement {
   #items = new Map();
   #poller = new Poller(() => this.#turn(), { onFailure: (error) => this.#say(error.message, true) });
   #isPaused = false;
+  #shown = [];
   #hasAnswer = false;
   #parts = {};
 
@@ -32,6 +33,11 @@ export class EventsView extends HTMLElement {
       this.#parts[name].addEventListener("change", () => address.set({ [name]: this.#parts[name].value }));
     }
     pause.addEventListener("click", () => this.#pause(!this.#isPaused));
+    this.#parts.newer.addEventListener("click", () => {
+      this.#draw({ anew: true });
+      this.#parts.list.scrollTop = 0;
+    });
+    this.#parts.list.addEventListener("toggle", () => this.#draw(), true); // it doesn't bubble
     address.addEventListener("change", ({ detail }) => this.#follow(detail.before));
     this.#follow();
     return this;
@@ -52,7 +58,8 @@ export class EventsView extends HTMLElement {
     }
     if (isShown && !this.#isPaused) this.#poller.start();
     else this.#poller.stop();
-    if (isShown) this.#draw();
+    const isOther = ["find", "function", "verdict", "view"].some((name) => before[name] !== state[name]);
+    if (isShown) this.#draw({ anew: isOther });
   }
 
   #pause(isPaused) {
@@ -79,18 +86,22 @@ export class EventsView extends HTMLElement {
     if (![...options].some((option) => option.value === name)) options.add(new Option(nameOf(name), name));
   }
 
-  #draw() {
+  /** The newest events; but while one is opened, those that are there stay where they are, unless `anew`. */
+  #draw({ anew = false } = {}) {
     const { state } = this.#address;
     if (state.function) this.#offer(state.function);
     for (const name of ["find", "function", "verdict"]) {
       if (this.#parts[name].value !== state[name]) this.#parts[name].value = state[name];
     }
     const found = this.#tail.events().filter((event) => matches(event, state.find));
-    const shown = found.slice(0, MAX_SHOWN);
-    const keys = new Set(shown.map((event) => event.key));
+    const newest = found.slice(0, MAX_SHOWN);
+    const isRead = !anew && [...this.#items.values()].some(({ content }) => content.node.open);
+    this.#shown = isRead ? this.#shown.map((event) => this.#tail.get(event.key) ?? event) : newest;
+    const keys = new Set(this.#shown.map((event) => event.key));
     for (const key of this.#items.keys()) if (!keys.has(key)) this.#items.delete(key);
-    arrange(this.#parts.list, shown.map((event) => this.#itemOf(event)));
+    arrange(this.#parts.list, this.#shown.map((event) => this.#itemOf(event)));
     this.#showState(found.length);
+    this.#showNewer(newest.filter((event) => !keys.has(event.key)).length);
   }
 
   #itemOf(event) {
@@ -108,6 +119,12 @@ export class EventsView extends HTMLElement {
     this.#parts.empty.dataset.state = isFiltered ? "filtered" : "none";
     const what = found > MAX_SHOWN ? `newest ${MAX_SHOWN} events` : `${formatCount(found)} event${found === 1 ? "" : "s"}`;
     this.#say(this.#isPaused ? `paused · ${what}` : this.#hasAnswer ? what : "loading …");
+  }
+
+  #showNewer(count) {
+    const many = count === MAX_SHOWN ? `${MAX_SHOWN} or more` : formatCount(count);
+    this.#parts.newer.hidden = count === 0;
+    setText(this.#parts.newer, `↑ ${many} newer event${count === 1 ? "" : "s"}`);
   }
 
   #say(text, isError = false) {

@@ -5,9 +5,9 @@ import { formatPreciseTime } from "./format.js";
 import { makeVerdict } from "./verdict.js";
 
 const EXPECTED = ["store_trade", "update_summary"]; // the functions that get every trade
-const PAUSE_MS = 250;
-const MAX_TURNS = 40;
-const LIMIT = 500;
+const LATE = "UNAVAILABLE"; // the broker tries again
+const PAUSE_MS = 200;
+const PATIENCE_MS = 30_000; // functions may have to start first
 
 const deliveryKey = ({ function: name, time, verdict }) => `${name} ${time} ${verdict}`;
 
@@ -19,6 +19,7 @@ export class Fate {
   #steps = element("ol");
   #state = element("span", { className: "where", role: "status" });
   node;
+  settled = Promise.resolve(); // when no more verdicts are waited for
 
   constructor(event, kind, address) {
     this.#event = event;
@@ -30,9 +31,15 @@ export class Fate {
     this.node.dataset.kind = kind;
   }
 
-  /** False when there was no answer, or a refusal. */
+  /** Returns when the broker has answered; verdicts are shown as they come after that. */
   async send(api) {
-    setText(this.#state, "sending …");
+    this.#say("sending …", "sending");
+    if (await this.#post(api)) this.settled = this.#watch(api);
+    else this.#say("not sent", "done");
+  }
+
+  /** False when there was no answer, or a refusal. */
+  async #post(api) {
     try {
       if (this.#kind !== "valid") this.#before = new Set((await this.#deliveries(api)).map(deliveryKey));
       const started = performance.now();
@@ -43,31 +50,37 @@ export class Fate {
     } catch (error) {
       this.#step("It could not be sent", error.message);
     }
-    setText(this.#state, "not sent");
     return false;
   }
 
-  /** Shows verdicts as they come. */
-  async watch(api) {
-    setText(this.#state, "waiting for verdicts …");
+  async #watch(api) {
+    this.#say("waiting for verdicts …", "waiting");
     const seen = new Map();
-    const isComplete = () => EXPECTED.every((name) => seen.has(name));
-    for (let turn = 0; turn < MAX_TURNS && !isComplete(); turn += 1) {
+    const done = () => [...seen.values()].filter(({ verdict }) => verdict !== LATE).map(({ function: name }) => name);
+    const isComplete = () => EXPECTED.every((name) => done().includes(name));
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!isComplete() && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       for (const delivery of await this.#deliveries(api).catch(() => [])) {
-        if (this.#before.has(deliveryKey(delivery)) || seen.has(delivery.function)) continue;
-        seen.set(delivery.function, delivery);
+        const key = deliveryKey(delivery);
+        if (this.#before.has(key) || seen.has(key)) continue;
+        seen.set(key, delivery);
         this.#showVerdict(delivery);
       }
     }
-    setText(this.#state, isComplete() ? "done" : "no more verdicts were seen");
     this.#showWhereNext([...seen.values()]);
+    this.#say(isComplete() ? "done" : "no more verdicts were seen", "done");
+  }
+
+  #say(text, state) {
+    setText(this.#state, text);
+    this.node.dataset.state = state;
   }
 
   async #deliveries(api) {
-    const { events } = await api.events({ limit: LIMIT });
     const { source, id } = this.#event;
-    return events.filter(({ attributes }) => attributes.id === id && attributes.source === source).reverse();
+    const { events } = await api.events({ source, id });
+    return events.reverse();
   }
 
   #showVerdict(delivery) {

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { arrange, element, setText } from "./dom.js";
 import { formatCount, formatTime } from "./format.js";
+import { Destinations } from "./destinations.js";
 import { makeAttributes, makeData, summarize } from "./payload.js";
 import { Poller } from "./poller.js";
 
@@ -12,6 +13,7 @@ const INTERVAL_MS = 2_000;
 export class LettersView extends HTMLElement {
   #address;
   #items = new Map();
+  #destinations = new Destinations(api);
   #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#say(error.message, true) });
   #parts = {};
 
@@ -36,6 +38,7 @@ export class LettersView extends HTMLElement {
   async #turn() {
     const isAll = this.#parts.replayed.checked;
     const { dead_letters: letters } = await api.deadLetters({ limit: LIMIT, replayed: isAll });
+    await this.#destinations.learn(letters.map((letter) => letter.destination));
     if (isAll !== this.#parts.replayed.checked) return;
     this.#draw(letters);
   }
@@ -44,7 +47,9 @@ export class LettersView extends HTMLElement {
     // What was sent again from here stays in sight, with the broker's answer.
     const keys = new Set(letters.map((letter) => letter.key));
     for (const [key, item] of this.#items) if (!keys.has(key) && !item.hasAnswer) this.#items.delete(key);
-    for (const letter of letters.toReversed()) this.#itemOf(letter.key).show(letter);
+    for (const letter of letters.toReversed()) {
+      this.#itemOf(letter.key).show({ ...letter, from: this.#destinations.nameOf(letter.destination) });
+    }
     const items = [...this.#items.values()].sort((a, b) => (a.received < b.received ? 1 : -1));
     arrange(this.#parts.list, items.map((item) => item.node));
     this.#parts.empty.hidden = items.length > 0;
@@ -92,11 +97,11 @@ class LetterItem {
     const isSame = JSON.stringify(letter) === JSON.stringify(this.#letter);
     this.#letter = letter;
     if (isSame) return;
-    const { attributes, data, destination, received, reason, status, replayed } = letter;
+    const { attributes, data, destination, from, received, reason, status, replayed } = letter;
     setText(this.#time, formatTime(Date.parse(received)));
     this.#time.dateTime = received;
     setText(this.#what, `${attributes.type ?? "event"} ${summarize(data)}`);
-    setText(this.#from, [nameFrom(destination), status && `HTTP ${status}`].filter(Boolean).join(" · "));
+    setText(this.#from, [from, status && `HTTP ${status}`].filter(Boolean).join(" · "));
     this.#from.title = destination;
     setText(this.#reason, reason || "The broker gave no reason.");
     this.#button.ariaLabel = `Replay ${attributes.id ?? "this event"}`;
@@ -117,13 +122,6 @@ class LetterItem {
     this.#button.disabled = false;
     this.#onReplay();
   }
-}
-
-/** The function in a destination's URL: the first part of its host's name, or an address as it is. */
-function nameFrom(destination) {
-  if (!URL.canParse(destination)) return destination;
-  const { host, hostname } = new URL(destination);
-  return /^[\d.]+$|:/.test(hostname) ? host : hostname.split(".")[0];
 }
 
 customElements.define("letters-view", LettersView);

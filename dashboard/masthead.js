@@ -29,7 +29,7 @@ export class Masthead {
   }
 
   #showTotals(totals) {
-    const letters = `${formatCount(totals.dead_letters_waiting)}${totals.dead_letters_more ? "+" : ""}`;
+    const letters = formatCount(totals.dead_letters_waiting);
     this.#set("rate", formatRate(totals.trades_per_second));
     this.#set("trades", formatCount(totals.trades_counted), `${formatCount(totals.trades_stored)} raw trades stored`);
     this.#set("volume", formatCompact(totals.volume), `${formatCount(totals.volume)} shares`);

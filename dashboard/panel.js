@@ -15,7 +15,7 @@ const PAGE = 200; // trades in a request
 const FACTS = [
   ["High", (entry) => formatPrice(entry.high)],
   ["Low", (entry) => formatPrice(entry.low)],
-  ["Average", (entry) => formatPrice(entry.value / entry.volume)],
+  ["VWAP", (entry) => formatPrice(entry.value / entry.volume), "volume-weighted average price: value / volume"],
   ["Volume", (entry) => formatCount(entry.volume)],
   ["Value $", (entry) => formatValue(entry.valueText)],
   ["Trades", (entry) => formatCount(entry.trades)],
@@ -46,8 +46,8 @@ export class SymbolPanel extends HTMLElement {
     if (this.firstChild) return;
     this.role = "region";
     this.ariaLabel = `${this.#ticker}: trades and prices`;
-    const facts = FACTS.map(([label], place) =>
-      element("div", {}, element("dt", { textContent: label }), this.#facts[place]),
+    const facts = FACTS.map(([label, , hint = ""], place) =>
+      element("div", { title: hint }, element("dt", { textContent: label }), this.#facts[place]),
     );
     const head = element("header", {}, this.#title, element("dl", {}, ...facts), this.#badge);
     this.append(head, this.#error, element("div", { className: "parts" }, this.#line, this.#bars, this.#list));

@@ -40,7 +40,7 @@ export class Row {
     this.expander.ariaExpanded = String(isOpen);
     this.expander.ariaLabel = `${entry.ticker}: trades and prices`;
     this.#showTexts(entry);
-    this.#spark.draw(entry.points);
+    this.#spark.draw(entry.trail.prices);
     this.#showFlash(entry);
   }
 

@@ -19,6 +19,7 @@ export class SendForm extends HTMLElement {
   #form;
   #store;
   #last = null; // the last valid event that was sent
+  #fate = null; // of what was sent last
   #isPriceTheirs = false; // the user has written a price
   #parts = {};
 
@@ -79,20 +80,20 @@ export class SendForm extends HTMLElement {
       await this.#deliver(valid, "valid");
       this.#last = valid;
     }
-    const event = this.#make(valid);
-    await this.#deliver(event, this.#kind);
-    if (this.#kind === "valid") this.#last = event;
+    const [kind, event] = [this.#kind, this.#make(valid)];
+    if (needsOriginal) await this.#fate?.settled; // else the two would overtake each other
+    await this.#deliver(event, kind);
+    if (kind === "valid") this.#last = event;
     this.#parts.send.disabled = false;
   }
 
-  /** Sends, and waits until all that is expected has been seen, or for a while. */
   async #deliver(event, kind) {
-    const fate = new Fate(event, kind, this.#address);
-    this.#parts.fates.prepend(fate.node);
+    this.#fate = new Fate(event, kind, this.#address);
+    this.#parts.fates.prepend(this.#fate.node);
     while (this.#parts.fates.children.length > MAX_FATES) this.#parts.fates.lastElementChild.remove();
-    const answered = await fate.send(api);
+    await this.#fate.send(api);
     this.#onSent();
-    if (answered) await fate.watch(api);
+    this.#fate.settled.then(this.#onSent);
   }
 
   async #copy() {

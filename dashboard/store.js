@@ -1,8 +1,7 @@
 // The tickers as this page knows them: what the server says, and what changed since the page opened.
 
 import { setFlash } from "./flash.js";
-
-const MAX_POINTS = 48; // prices remembered for a sparkline
+import { Trail } from "./trail.js";
 
 export class TickerStore {
   #entries = new Map();
@@ -54,7 +53,7 @@ function makeEntry(row) {
     exchange: row.exchange ?? "",
     search: `${row.ticker}\n${row.name}`.toLowerCase(),
     opening: price, // the first price that this page saw
-    points: [price],
+    trail: new Trail(price),
     flash: 0,
     flashUntil: 0,
     ...measure(row, price, price),
@@ -65,8 +64,7 @@ function update(entry, row, flashAt) {
   const before = entry.price;
   Object.assign(entry, measure(row, Number(row.price), entry.opening));
   if (entry.price === before) return;
-  entry.points.push(entry.price);
-  if (entry.points.length > MAX_POINTS) entry.points.shift();
+  entry.trail.add(entry.price);
   if (flashAt !== null) setFlash(entry, Math.sign(entry.price - before), flashAt);
 }
 

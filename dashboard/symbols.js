@@ -21,6 +21,7 @@ export class SymbolsView extends HTMLElement {
   #sort;
   #pager;
   #count;
+  #breadth;
   #empty;
   isLoaded = false; // the server has told all symbols
 
@@ -29,7 +30,7 @@ export class SymbolsView extends HTMLElement {
     this.#address = address;
     const find = (name) => this.querySelector(`[data-part="${name}"]`);
     [this.#search, this.#rows, this.#sort] = ["search", "rows", "sort"].map(find);
-    [this.#pager, this.#count, this.#empty] = ["pager", "count", "empty"].map(find);
+    [this.#pager, this.#count, this.#breadth, this.#empty] = ["pager", "count", "breadth", "empty"].map(find);
     this.#table = document.createElement("symbol-table").setUp(address);
     this.#keys = new ListKeys(this.#table, address);
     this.#empty.before(this.#table);
@@ -76,9 +77,9 @@ export class SymbolsView extends HTMLElement {
   show({ toTop = false } = {}) {
     const { state } = this.#address;
     if (state.view !== "symbols") return;
-    if (this.#search.value !== state.q) this.#search.value = state.q;
-    this.#rows.value = state.rows;
-    this.#sort.value = state.sort;
+    for (const [field, value] of [[this.#search, state.q], [this.#rows, state.rows], [this.#sort, state.sort]]) {
+      if (field.value !== value) field.value = value; // a field that is in use is left alone
+    }
     const found = select(this.#store.entries(), state);
     const size = state.rows === "all" ? Math.max(1, found.length) : Number(state.rows);
     const pages = Math.max(1, Math.ceil(found.length / size));
@@ -86,6 +87,7 @@ export class SymbolsView extends HTMLElement {
     const first = (page - 1) * size;
     this.#showPager(page, pages);
     this.#showCount(found.length);
+    this.#showBreadth(found);
     this.#showEmpty(found.length);
     this.#table.show(found.slice(first, first + size), { first, total: found.length, toTop });
     this.#revealOpened();
@@ -113,6 +115,15 @@ export class SymbolsView extends HTMLElement {
     setText(this.#count, this.isLoaded ? text : "");
   }
 
+  #showBreadth(found) {
+    const rose = found.filter(({ change }) => change > 0).length;
+    const fell = found.filter(({ change }) => change < 0).length;
+    const [up, down] = this.#breadth.children;
+    this.#breadth.hidden = rose + fell === 0;
+    setText(up, `▲ ${formatCount(rose)} up`);
+    setText(down, `▼ ${formatCount(fell)} down`);
+  }
+
   #showEmpty(found) {
     const { q } = this.#address.state;
     const state = found ? "" : !this.isLoaded ? "loading" : this.#store.size ? `nothing ${q}` : "none";
@@ -128,7 +139,7 @@ export class SymbolsView extends HTMLElement {
   #sayNothingFound(q) {
     const clear = element("button", { type: "button", className: "button", textContent: "Clear the search" });
     clear.addEventListener("click", () => this.#address.set({ q: "" }));
-    const said = element("p", { textContent: `No symbol or name contains “${q}”.` });
+    const said = element("h3", { textContent: `No symbol or name contains “${q}”` });
     return [said, element("p", { textContent: "Symbols are shown from their first trade on." }), clear];
   }
 }

@@ -36,6 +36,10 @@ export class Tail {
     this.#events.clear();
   }
 
+  get(key) {
+    return this.#events.get(key);
+  }
+
   /** Newest first. */
   events() {
     return [...this.#events.values()].reverse();

@@ -1,6 +1,6 @@
 // A symbol's trades, newest first, page by page. The first page is live; on others the reader is left alone.
 
-import { element, setText } from "./dom.js";
+import { arrange, element, setText } from "./dom.js";
 import { formatCount, formatPreciseTime, formatPrice } from "./format.js";
 
 const PAGE = 10;
@@ -10,6 +10,7 @@ export class TradeList extends HTMLElement {
   #loadMore;
   #start = 0;
   #total = 0;
+  #rows = new Map(); // of the page shown, by trade: a row stays while somebody copies from it
   #body = element("tbody");
   #where = element("span", { className: "where" });
   #buttons;
@@ -58,28 +59,31 @@ export class TradeList extends HTMLElement {
   #draw() {
     const { trades, nextCursor, isFull } = this.#tape;
     const page = trades.slice(this.#start, this.#start + PAGE);
-    this.#body.replaceChildren(...page.map((trade) => this.#row(trade)));
+    this.#rows = new Map(page.map((trade) => [keyOf(trade), this.#rows.get(keyOf(trade)) ?? makeRow(trade)]));
+    arrange(this.#body, [...this.#rows.values()]);
     const end = this.#start + page.length;
     setText(this.#where, page.length ? `${formatCount(this.#start + 1)}–${formatCount(end)} of ${formatCount(this.#total)}` : "none yet");
     this.#buttons.newest.disabled = this.#buttons.newer.disabled = this.#start === 0;
     this.#buttons.older.disabled = end >= trades.length && !nextCursor;
     this.#buttons.older.title = isFull ? "older ones: GET /v1/tickers/…/trades" : "";
   }
+}
 
-  #row(trade) {
-    const ms = Date.parse(trade.time);
-    const time = element("time", { dateTime: trade.time, title: trade.time, textContent: formatPreciseTime(ms) });
-    const id = element("td", { className: "id", title: `${trade.source} ${trade.id}` });
-    id.append(element("span", { textContent: trade.id }));
-    return element(
-      "tr",
-      {},
-      element("td", {}, time),
-      element("td", { className: "number", textContent: formatPrice(trade.price) }),
-      element("td", { className: "number", textContent: formatCount(trade.volume) }),
-      id,
-    );
-  }
+const keyOf = ({ source, id }) => `${source}\n${id}`;
+
+function makeRow(trade) {
+  const ms = Date.parse(trade.time);
+  const time = element("time", { dateTime: trade.time, title: trade.time, textContent: formatPreciseTime(ms) });
+  const id = element("td", { className: "id", title: `${trade.source} ${trade.id}` });
+  id.append(element("span", { textContent: trade.id }));
+  return element(
+    "tr",
+    {},
+    element("td", {}, time),
+    element("td", { className: "number", textContent: formatPrice(trade.price) }),
+    element("td", { className: "number", textContent: formatCount(trade.volume) }),
+    id,
+  );
 }
 
 customElements.define("trade-list", TradeList);

@@ -5,6 +5,8 @@ import { element } from "./dom.js";
 const KINDS = {
   STORED: "good",
   COUNTED: "good",
+  DONE: "good", // by a function of one's own
+  REPLIED: "reply", // not a delivery: what a function answered with
   DUPLICATE: "known",
   CONFLICT: "bad",
   OVERFLOW: "bad",
@@ -16,7 +18,7 @@ export const VERDICTS = Object.keys(KINDS);
 
 export const kindOf = (verdict) => KINDS[verdict] ?? "known";
 
-export const nameOf = (name) => name.replaceAll("_", "-");
+export const nameOf = (name) => name.replaceAll("_", "-"); // as its Knative Service is called
 
 /** `times`: how many deliveries of the event to the function were seen. */
 export function makeVerdict({ function: name, verdict, reason, times = 1 }) {

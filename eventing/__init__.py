@@ -2,3 +2,5 @@
 
 Nothing here knows about trades: the package could be installed alone.
 """
+
+__version__ = "0.1.0"

@@ -12,6 +12,7 @@ from typing import Final
 from eventing.event import BadEvent
 
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
+MAX_CONTENT_TYPE_LENGTH: Final = 1_024
 SPEC_VERSIONS: Final = ("1.0", "0.3")
 
 CORE: Final = frozenset(
@@ -33,7 +34,7 @@ _TIME = re.compile(
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's token, not a secret
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _MEDIA_TYPE = re.compile(
-    rf"({_TOKEN}/{_TOKEN})(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*[ \t]*;?[ \t]*"
+    rf"({_TOKEN}/{_TOKEN})(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|{_QUOTED}))*[ \t]*+;?[ \t]*"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _COLON_FIRST = re.compile(r"[^/?#]*:")
@@ -129,7 +130,7 @@ def check_escapes(name: str, value: str) -> None:
 @lru_cache(maxsize=256)
 def media_type(content_type: str) -> str:
     """The media type in lower case, without parameters (RFC 2046). Raises BadEvent when it is none."""
-    match = _MEDIA_TYPE.fullmatch(content_type.strip())
+    match = len(content_type) <= MAX_CONTENT_TYPE_LENGTH and _MEDIA_TYPE.fullmatch(content_type.strip())
     if not match:
         raise BadEvent(
             f"content type {content_type[:80]!r} is not a media type: write it like application/json"

@@ -17,6 +17,7 @@ from eventing.cesql_operators import Attributes, Expression, binary, coerce, lik
 Reader = Callable[[str], Callable[[Attributes], str]]
 
 MAX_TOKENS: Final = 200
+MAX_DIGITS: Final = 400  # leading zeros included
 _TOKEN = re.compile(
     r"""[ \t\r\n]+
     | (?P<string>"(?:\\.|""|[^"\\])*"|'(?:\\.|''|[^'\\])*')
@@ -119,9 +120,10 @@ class _Parser:
     def _operand(self) -> Expression:
         kind = self._kind
         if kind == "integer":
-            number = int(self._next())
+            digits = self._next()
+            number = int(digits) if len(digits) <= MAX_DIGITS else 2**31
             if not -(2**31) <= number < 2**31:
-                raise BadExpression(f"{number} is outside 32 bits")
+                raise BadExpression(f"{digits[:20]} is outside 32 bits")
             return Expression(int, lambda _: number)
         if kind == "string":
             text = _unquote(self._next())

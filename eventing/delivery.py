@@ -66,7 +66,8 @@ class Delivery:
 
     `retry` counts the attempts after the first. `timeout_ms` is for one attempt; None sets none. A
     Retry-After counts for `retry_after_max_ms` at most; 0 ignores it. `dead_letter_sink` is a URL or kn's
-    name for an object, `ksvc:name`.
+    name for an object, `ksvc:name`. `event_format` is how the subscriber gets an event: binary or, in a JSON
+    body, structured mode.
     """
 
     retry: int = 0
@@ -75,6 +76,7 @@ class Delivery:
     timeout_ms: int | None = None
     retry_after_max_ms: int | None = None
     dead_letter_sink: str | None = None
+    event_format: Literal["json", "binary"] = "binary"
 
 
 # What Knative's release writes into config-br-defaults, for a Broker whose manifest has no delivery.
@@ -92,8 +94,6 @@ def parse_delivery(spec: Mapping[str, object] | None) -> Delivery:
     if not isinstance(retry, int) or isinstance(retry, bool) or not 0 <= retry < 2**31:
         raise BadDelivery(f"delivery.retry: {retry!r} must be a whole number from 0")
     policy = _word(spec, "backoffPolicy", ("linear", "exponential"))
-    if _word(spec, "format", ("json", "binary")) == "json":
-        raise BadDelivery("delivery.format: json is not supported here: leave it out, binary is used")
     timeout_ms = _duration(spec, "timeout")
     if timeout_ms == 0:
         raise BadDelivery("delivery.timeout: must be longer than zero, or left out")
@@ -104,6 +104,7 @@ def parse_delivery(spec: Mapping[str, object] | None) -> Delivery:
         timeout_ms=timeout_ms,
         retry_after_max_ms=_duration(spec, "retryAfterMax"),
         dead_letter_sink=_sink(spec.get("deadLetterSink")),
+        event_format=cast(Literal["json", "binary"], _word(spec, "format", ("json", "binary")) or "binary"),
     )
 
 

@@ -24,25 +24,26 @@ class BadFilter(ValueError):
     """A Trigger's filter that cannot be compiled; the message names the place and says what to change."""
 
 
-def compile_filters(filter_: Mapping[str, object] | None, filters: Sequence[object] | None) -> Filter:
+def compile_filters(filter_: object, filters: object) -> Filter:
     """The Trigger's whole condition: `spec.filter` and `spec.filters` as they stand in the YAML, or None.
 
     As in Knative, `filters` wins where both are there, all of its entries must match, and no filter matches
     every event. Raises BadFilter.
     """
-    if filters:
+    if filters is not None and filters != []:
         return _all(_list(filters, "filters", 0))
-    if filter_:
-        return _by_attributes(filter_)
-    return lambda _: True
+    return _by_attributes({} if filter_ is None else filter_)
 
 
-def _by_attributes(filter_: Mapping[str, object]) -> Filter:
+def _by_attributes(filter_: object) -> Filter:
     """`filter: {attributes: {name: value}}`: all are equal; the empty value asks for any value but none."""
+    if not isinstance(filter_, Mapping):
+        raise BadFilter(f"filter: {filter_!r} must be fields: write filter.attributes or use filters")
     unknown = sorted(set(filter_) - {"attributes"})
     if unknown:
         raise BadFilter(f"filter: unknown member {unknown[0]!r}; write filter.attributes or use filters")
-    pairs = _pairs(filter_.get("attributes") or {}, "filter.attributes")
+    attributes = filter_.get("attributes")
+    pairs = _pairs({} if attributes is None else attributes, "filter.attributes")
     return _all([_present(name) if value == "" else _exact(name, value) for name, value in pairs])
 
 

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from eventing.codec import BadEvent, decode, encode_batch, encode_binary
+from eventing.credentials import Credentials
 from eventing.delivery import Verdict, parse_retry_after, verdict
 from eventing.event import Event
 
@@ -48,7 +49,10 @@ class Answer:
 
 
 class Sender:
-    """A client for events that keeps its connections. Use it as an async context manager."""
+    """A client for events that keeps its connections. Use it as an async context manager.
+
+    With `credentials` it shows their token at each request, and trusts their certificates.
+    """
 
     def __init__(
         self,
@@ -56,17 +60,22 @@ class Sender:
         max_connections: int = 100,
         timeout_ms: int = 30_000,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        credentials: Credentials | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._max_connections = max_connections
         self._timeout_ms = timeout_ms
         self._max_answer_bytes = max_answer_bytes
+        self._credentials = credentials
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        tls = self._credentials.tls if self._credentials else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=KEEPALIVE_S),
+            connector=aiohttp.TCPConnector(
+                limit=self._max_connections, keepalive_timeout=KEEPALIVE_S, ssl=tls or True
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -132,6 +141,8 @@ class Sender:
         """One POST of a message that is encoded already."""
         if self._session is None:
             raise RuntimeError("the Sender is not open: use it with `async with`")
+        if self._credentials:
+            headers = {**headers, **self._credentials.headers()}
         data = body if len(body) < _LARGE_BYTES else io.BytesIO(body)  # aiohttp writes a large one in pieces
         try:
             async with self._session.post(

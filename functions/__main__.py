@@ -4,24 +4,29 @@ Like `functions-framework --target`, but event functions are served by uvicorn i
 bounds and a graceful end; what differs is the server, not the function.
 """
 
+import atexit
 import gc
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
 from pydantic import ValidationError
 from uvicorn import Config, Server
 
-from functions.server import BoundedProtocol
-from runtime.settings import FunctionSettings
+from functions.server import FunctionProtocol
+from functions.wsgi import InThreads
+from runtime.settings import FunctionSettings, QuerySettings
 from trades.store import StoreMisconfigured
 
 SOURCE: Final = Path(__file__).with_name("main.py")
 MAX_CONNECTIONS: Final = 1_024
 KEEP_ALIVE_S: Final = 120  # longer than the 90 s of Go's HTTP client, so that no server closes first
 QUERY_THREADS: Final = 16
+MAX_REQUEST_LINE: Final = 4_094  # bytes; functions-framework sets no bound
 # A group in hand is some 100,000 objects, none of them in a cycle. With Python's own thresholds (700, 10, 10)
 # the collector goes through them again and again, for an eighth of a trade's cost; now once or twice a group.
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -30,7 +35,9 @@ GC_THRESHOLDS: Final = (50_000, 20, 100)
 def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
+    os.umask(0o077)  # what a function keeps in files is nobody else's to read
     os.environ.setdefault("FUNCTION_SOURCE", str(SOURCE))
+    share_metrics()
     if not os.environ.get("FUNCTION_TARGET"):
         sys.exit("Set FUNCTION_TARGET to store_trade, update_summary, dead_letter or query.")
     try:
@@ -41,12 +48,32 @@ def main() -> None:
     from functions_framework import create_app
 
     app = create_app()  # type: ignore[no-untyped-call]
-    if Path(os.environ["FUNCTION_SOURCE"]) == SOURCE:
+    is_ours = Path(os.environ["FUNCTION_SOURCE"]) == SOURCE
+    if is_ours:
         check_store()
-    if isinstance(app, Flask):
-        serve_wsgi(app)
-    else:
+    if not isinstance(app, Flask):
         serve_asgi(app, settings)
+    elif os.environ.get("WORKERS", "1") != "1":
+        serve_in_workers(app)
+    else:
+        threads = int(os.environ.get("THREADS", QUERY_THREADS))
+        serve_asgi(InThreads(query_alone if is_ours else app, threads), settings)
+
+
+def share_metrics() -> None:
+    """Where the framework starts several workers, let them add up: see `functions.metrics`.
+
+    prometheus_client looks for this when it is imported, which is below `create_app`.
+    """
+    if os.environ.get("WORKERS", "1") != "1" and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="tradewind-metrics-")
+        atexit.register(remove_folder, folder, os.getpid())
+
+
+def remove_folder(folder: str, owner: int) -> None:
+    """At the end of the process that made it; its workers, which end this way too, leave it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_store() -> None:
@@ -73,17 +100,20 @@ def listening_port() -> int:
 
 def serve_asgi(app: Any, settings: FunctionSettings) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is in hand, which takes no longer than its deadline."""
+    allowed_hosts = frozenset(QuerySettings().query_allowed_hosts.split())
+    protocol = type("Protocol", (FunctionProtocol,), {"allowed_hosts": allowed_hosts})
     config = Config(
         app,
         host=listening_host(),
         port=listening_port(),
         loop="uvloop",
-        http=BoundedProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_level="error",  # its warnings are a line for each bad or refused request
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.deadline_ms // 1000 + 2,
@@ -93,13 +123,26 @@ def serve_asgi(app: Any, settings: FunctionSettings) -> None:
     Server(config).run()
 
 
-def serve_wsgi(app: Any) -> None:
-    """Serve by functions-framework's own server, gunicorn."""
+def query_alone(environ: Any, start_response: Any) -> Any:
+    """Our query without functions-framework around it, whose pages (/robots.txt, /static/) are not ours."""
+    from functions import compose
+
+    return compose.query()(environ, start_response)
+
+
+def serve_in_workers(app: Any) -> None:
+    """Serve by functions-framework's own gunicorn, which forks. A slow client holds one of its threads."""
     from functions_framework._http import create_server
 
     threads = int(os.environ.get("THREADS", QUERY_THREADS))
     server = create_server(  # type: ignore[no-untyped-call]
-        app, False, threads=threads, keepalive=KEEP_ALIVE_S, graceful_timeout=10, control_socket_disable=True
+        app,
+        False,
+        threads=threads,
+        keepalive=KEEP_ALIVE_S,
+        graceful_timeout=10,
+        control_socket_disable=True,
+        limit_request_line=MAX_REQUEST_LINE,
     )
     server.run(listening_host(), listening_port())
 

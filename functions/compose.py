@@ -1,17 +1,28 @@
 """The composition root: what each function is made of, made at its first use and so after any fork."""
 
 import atexit
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventing.tracing import Tracer, make_tracer
 from functions.door import Door, Handle
+from functions.metrics import StoreMeasures
 from functions.notes import Notes
 from functions.probes import Probes, Readiness
 from functions.stores import open_store
 from runtime.logs import configure_logs
-from runtime.settings import AerospikeSettings, FunctionSettings, LogSettings, QuerySettings, StoreSettings
+from runtime.settings import (
+    AerospikeSettings,
+    FunctionSettings,
+    LogSettings,
+    QuerySettings,
+    SinkSettings,
+    StoreSettings,
+)
 from trades.store import TradeStore
 
 if TYPE_CHECKING:
@@ -21,10 +32,19 @@ __all__ = ["dead_letter", "open_store", "own_function", "query", "store", "store
 
 
 @cache
+def tracer() -> Tracer | None:
+    """This process's tracer, if traces are asked for."""
+    made = make_tracer(os.environ.get("FUNCTION_TARGET", "functions").replace("_", "-"))
+    if made:
+        atexit.register(made.close)
+    return made
+
+
+@cache
 def store() -> TradeStore:
     """This process's store."""
     settings = StoreSettings()
-    made = open_store(settings.store, settings, AerospikeSettings())
+    made = open_store(settings.store, settings, AerospikeSettings(), StoreMeasures(tracer()))
     atexit.register(made.close)
     return made
 
@@ -33,7 +53,7 @@ def store() -> TradeStore:
 def store_trade() -> Door:
     from functions.store_trade import make_store_trade
 
-    handler = make_store_trade(store(), FunctionSettings())
+    handler = make_store_trade(store(), FunctionSettings(), tracer())
     return _door("store_trade", handler, handler.close)
 
 
@@ -41,7 +61,7 @@ def store_trade() -> Door:
 def update_summary() -> Door:
     from functions.update_summary import make_update_summary
 
-    handler = make_update_summary(store(), FunctionSettings())
+    handler = make_update_summary(store(), FunctionSettings(), tracer())
     return _door("update_summary", handler, handler.close)
 
 
@@ -49,7 +69,7 @@ def update_summary() -> Door:
 def dead_letter() -> Door:
     from functions.dead_letter import make_dead_letter
 
-    handler = make_dead_letter(store(), FunctionSettings())
+    handler = make_dead_letter(store(), FunctionSettings(), tracer())
     return _door("dead_letter", handler, handler.close)
 
 
@@ -59,7 +79,7 @@ def _door(function: str, handle: Handle, close: Callable[[], None]) -> Door:
     notes = Notes(function, store().add_notes)
     for part_close in (notes.close, readiness.close, close):  # run in the opposite order
         atexit.register(part_close)
-    return Door(function, handle, FunctionSettings(), probes=Probes(readiness), notes=notes)
+    return Door(function, handle, FunctionSettings(), probes=Probes(readiness), notes=notes, tracer=tracer())
 
 
 def own_function(function: str, handle: Handle) -> Door:
@@ -73,6 +93,7 @@ def own_function(function: str, handle: Handle) -> Door:
         FunctionSettings(),
         probes=Probes(None),
         notes=notes,
+        tracer=tracer(),
         max_events=1,
         check_json_data=True,
     )
@@ -89,13 +110,16 @@ def query() -> "Flask":
 
 @cache
 def _query() -> "Flask":
+    from eventing.credentials import Credentials
     from functions.query.app import create_app
 
     configure_logs(LogSettings(), function="query")
-    settings = QuerySettings()
+    settings, sink = QuerySettings(), SinkSettings()
     return create_app(
         store(),
         broker_url=settings.k_sink or None,
         broker_status_url=settings.broker_status_url or None,
+        credentials=Credentials(sink.k_ca_certs, Path(sink.oidc_token_file)),
         allowed_hosts=tuple(settings.query_allowed_hosts.split()),
+        run_aside=lambda work: threading.Thread(target=work, name="refresh", daemon=True).start(),
     )

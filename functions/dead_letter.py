@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from eventing.event import Event
+from eventing.tracing import Tracer
 from functions.answer import OUTCOMES, Answer
 from functions.group import group_of
 from runtime.settings import FunctionSettings
@@ -26,11 +27,16 @@ class DeadLetterHandler:
     """Takes any event, whatever its data, and stores it as it came."""
 
     def __init__(
-        self, store: TradeStore, settings: FunctionSettings, clock: Callable[[], float] = time.time
+        self,
+        store: TradeStore,
+        settings: FunctionSettings,
+        tracer: Tracer | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._group = group_of("dead_letter", self._add_all, settings)
+        self._group = group_of("dead_letter", self._add_all, settings, tracer=tracer)
 
     async def __call__(self, event: Event) -> Answer:
         letter = to_dead_letter(event, int(self._clock() * 1000))
@@ -100,5 +106,7 @@ def _key(*parts: bytes) -> str:
     return blake2b(b"".join(b"%d:%b" % (len(part), part) for part in parts), digest_size=16).hexdigest()
 
 
-def make_dead_letter(store: TradeStore, settings: FunctionSettings) -> DeadLetterHandler:
-    return DeadLetterHandler(store, settings)
+def make_dead_letter(
+    store: TradeStore, settings: FunctionSettings, tracer: Tracer | None = None
+) -> DeadLetterHandler:
+    return DeadLetterHandler(store, settings, tracer)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 import structlog
 from prometheus_client import Counter
@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from eventing.codec import BadEvent, decode
 from eventing.event import Event
+from eventing.identity import identity
+from eventing.tracing import TRACEPARENT, Kind, Tracer
 from functions import metrics
 from functions.answer import Answer, refusal_of, to_response, unavailable, worst
 from functions.intake import Disconnected, Intake, Overloaded
@@ -40,6 +42,7 @@ class Door:
         *,
         probes: Probes,
         notes: Notes,
+        tracer: Tracer | None = None,
         max_events: int = MAX_EVENTS_PER_BATCH,
         check_json_data: bool = False,
     ) -> None:
@@ -48,6 +51,7 @@ class Door:
         self._handle = handle
         self._probes = probes
         self._notes = notes
+        self._tracer = tracer
         self._max_events = max_events
         self._check_json_data = check_json_data
         self._intake = Intake(settings.max_body_bytes)
@@ -75,7 +79,7 @@ class Door:
                     events = decode(
                         headers, data, max_events=self._max_events, check_json_data=self._check_json_data
                     )
-                    return await self._handle_all(events)
+                    return await self._handle_all(events, _header(headers, TRACEPARENT))
             except BadEvent as error:
                 answer = refusal_of(error)
             except TimeoutError:
@@ -87,13 +91,21 @@ class Door:
             self._record(_attributes(headers), body.data, answer)
             return answer
 
-    async def _handle_all(self, events: Sequence[Event]) -> Answer:
+    async def _handle_all(self, events: Sequence[Event], hop: str | None) -> Answer:
+        """`hop`: the request's traceparent."""
+        handle = partial(self._traced, hop, self._tracer) if self._tracer else self._handle_one
         if len(events) == 1:
-            return await self._handle_one(events[0])
+            return await handle(events[0])
         answers: list[Answer] = []
         for start in range(0, len(events), self._piece):
-            answers += await asyncio.gather(*map(self._handle_one, events[start : start + self._piece]))
+            answers += await asyncio.gather(*map(handle, events[start : start + self._piece]))
         return worst(answers)
+
+    async def _traced(self, hop: str | None, tracer: Tracer, event: Event) -> Answer:
+        with tracer.span(self._function, Kind.CONSUMER, event, hop) as span:
+            answer = await self._handle_one(event)
+            span.set_attribute("tradewind.verdict", answer.verdict)
+            return answer
 
     async def _handle_one(self, event: Event) -> Answer:
         try:
@@ -102,7 +114,7 @@ class Door:
             answer = refusal_of(error)
         except Exception:
             if self._crashes.may():
-                log.exception("function failed", id=event.id, source=event.source, type=event.type)
+                log.exception("function failed", **identity(event.attributes))
             answer = unavailable("the function failed on this event; its log says how", 500)
         self._record(event.attributes, event.data or b"", answer)
         return answer
@@ -113,9 +125,9 @@ class Door:
         if answer.reply is not None:
             self._notes.add(answer.reply.attributes, answer.reply.data or b"", Answer(REPLIED))
         if answer.is_refusal and self._refusals.may():
-            log.warning("refused", verdict=answer.verdict, reason=answer.reason, **_identity(attributes))
+            log.warning("refused", verdict=answer.verdict, reason=answer.reason, **identity(attributes))
         elif log.is_enabled_for(logging.DEBUG):
-            log.debug("delivery", verdict=answer.verdict, reason=answer.reason, **_identity(attributes))
+            log.debug("delivery", verdict=answer.verdict, reason=answer.reason, **identity(attributes))
 
 
 @cache
@@ -123,8 +135,8 @@ def _events_counter(function: str, verdict: str) -> Counter:
     return metrics.EVENTS.labels(function, verdict)
 
 
-def _identity(attributes: Mapping[str, str]) -> dict[str, str]:
-    return {name: attributes.get(name, "")[:80] for name in ("source", "id", "type")}
+def _header(headers: Sequence[tuple[str, str]], wanted: str) -> str | None:
+    return next((value for name, value in headers if name == wanted), None)
 
 
 def _attributes(headers: Sequence[tuple[str, str]]) -> dict[str, str]:

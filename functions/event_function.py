@@ -25,7 +25,7 @@ from cloudevents.http import CloudEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
-from eventing.attributes import is_json
+from eventing.attributes import check, is_json
 from eventing.codec import BadEvent
 from eventing.event import Event
 from functions import compose
@@ -71,10 +71,10 @@ def _to_handle(handler: Handler) -> Handle:
 def reply_to(event: CloudEvent, type_: str, data: object, *, source: str) -> CloudEvent:
     """An event that answers this one, and is the same event when this one comes again.
 
-    Its id is made from this one's source and id (neither can hold a line break), its subject and time are
-    this one's. A second kind of answer from one source needs ids of its own.
+    Its id is made from this one's source and id (neither can hold a line break); its subject, time and trace
+    are this one's. A second kind of answer from one source needs ids of its own.
     """
-    attributes = {name: event[name] for name in ("subject", "time") if name in event}
+    attributes = {name: event[name] for name in ("subject", "time", "traceparent") if name in event}
     id_ = str(uuid5(NAMESPACE_URL, f"{event['source']}\n{event['id']}"))
     reply = CloudEvent({**attributes, "id": id_, "source": source, "type": type_}, data)
     if "time" not in event:
@@ -101,8 +101,15 @@ def to_cloud_event(event: Event) -> CloudEvent:
 
 
 def from_cloud_event(event: CloudEvent) -> Event:
-    """The event to reply with; data that is neither bytes nor text is sent as JSON."""
+    """The event to reply with; data that is neither bytes nor text is sent as JSON.
+
+    Raises ValueError for what no event may be: attributes become headers, whatever they were made of.
+    """
     attributes = _texts(event.get_attributes())
+    try:
+        check(attributes)
+    except BadEvent as error:
+        raise ValueError(f"the function's answer is no event: {error}") from None
     data = event.get_data()
     if data is None or isinstance(data, bytes):
         return Event(attributes, data)

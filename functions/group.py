@@ -5,18 +5,23 @@ bounds, and each pays once what would have been paid for each event: the fsync, 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import structlog
 
-from functions import metrics
+from eventing.tracing import Tracer
+from functions.metrics import GroupMeasures
 from functions.seldom import Seldom
 from runtime.settings import FunctionSettings
 from trades.store import Outcome, StoreError
+
+if TYPE_CHECKING:
+    from eventing.tracing import Span
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -36,6 +41,8 @@ class Waiting(NamedTuple, Generic[T]):
     item: T
     weight: int
     outcome: "asyncio.Future[Outcome]"
+    since_s: float = 0.0
+    span: "Span | None" = None  # the step of a trace that waits here
 
 
 class Queue(Generic[T]):
@@ -85,22 +92,19 @@ class GroupCommit(Generic[T]):
         *,
         workers: int = 1,
         weigh: Callable[[T], int] = lambda _: 1,
-        on_group: Callable[[int], None] = lambda _: None,
+        measures: GroupMeasures | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """`weigh` gives an item's weight, `on_group` is told the size of each group."""
+        """`weigh` gives an item's weight; `measures` is told of each group, its commit and the queue."""
         self._apply = apply
         self._weigh = weigh
-        self._on_group = on_group
+        self._measures = measures
+        self._tracer = tracer
         self._queue: Queue[T] = Queue(limits)
         self._idle = workers
         self._pump_is_due = False
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="commit")
         self._crashes = Seldom()
-
-    @property
-    def waiting_events(self) -> int:
-        """How many wait for a commit; those under way are not among them."""
-        return len(self._queue)
 
     async def submit(self, item: T) -> Outcome:
         """The outcome of this item; UNAVAILABLE at once when the queue is full.
@@ -111,7 +115,10 @@ class GroupCommit(Generic[T]):
             return Outcome.UNAVAILABLE
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Outcome] = loop.create_future()
-        self._queue.put(Waiting(item, self._weigh(item), outcome))
+        span = self._tracer.current() if self._tracer else None
+        self._queue.put(Waiting(item, self._weigh(item), outcome, time.perf_counter(), span))
+        if self._measures:
+            self._measures.waiting(len(self._queue))
         if self._idle and not self._pump_is_due:
             # After what else this turn of the loop brings: requests that came together go together.
             self._pump_is_due = True
@@ -129,9 +136,16 @@ class GroupCommit(Generic[T]):
             if not group:
                 return
             self._idle -= 1
-            self._on_group(len(group))
-            commit = loop.run_in_executor(self._executor, self._commit, [waiting.item for waiting in group])
+            if self._measures:
+                self._tell(self._measures, group)
+            commit = loop.run_in_executor(self._executor, self._commit_group, group)
             commit.add_done_callback(partial(self._finish, group, loop))
+
+    def _tell(self, measures: GroupMeasures, group: list[Waiting[T]]) -> None:
+        now_s = time.perf_counter()
+        waits_s = [now_s - waiting.since_s for waiting in group]
+        measures.waiting(len(self._queue))
+        measures.taken(waits_s, sum(waiting.weight for waiting in group))
 
     def _finish(
         self,
@@ -146,10 +160,18 @@ class GroupCommit(Generic[T]):
                 waiting.outcome.set_result(outcome)
         self._pump(loop)
 
+    def _commit_group(self, group: list[Waiting[T]]) -> Sequence[Outcome]:
+        items = [waiting.item for waiting in group]
+        spans = [waiting.span for waiting in group if waiting.span is not None]
+        if not self._tracer or not spans:
+            return self._commit(items)
+        with self._tracer.shared("commit", spans):
+            return self._commit(items)
+
     def _commit(self, items: Sequence[T]) -> Sequence[Outcome]:
         """In a worker thread. Never raises."""
         try:
-            outcomes = self._apply(items)
+            outcomes = self._timed_apply(items)
             if len(outcomes) != len(items):
                 raise RuntimeError(f"{len(outcomes)} outcomes for {len(items)} events")  # noqa: TRY301
         except StoreError as error:
@@ -164,16 +186,25 @@ class GroupCommit(Generic[T]):
             return [Outcome.UNAVAILABLE]
         return outcomes
 
+    def _timed_apply(self, items: Sequence[T]) -> Sequence[Outcome]:
+        start_s = time.perf_counter()
+        try:
+            return self._apply(items)
+        finally:
+            if self._measures:
+                self._measures.committed(time.perf_counter() - start_s)
+
 
 def group_of(
     function: str,
     apply: Callable[[Sequence[T]], Sequence[Outcome]],
     settings: FunctionSettings,
     weigh: Callable[[T], int] = lambda _: 1,
+    tracer: Tracer | None = None,
 ) -> GroupCommit[T]:
     """The group commit of a function, with its bounds from the settings and its metrics."""
     limits = GroupLimits(settings.group_max_events, settings.group_max_trades, settings.queue_max_events)
-    observe = metrics.GROUP_EVENTS.labels(function).observe
-    group = GroupCommit(apply, limits, workers=settings.store_workers, weigh=weigh, on_group=observe)
-    metrics.QUEUE_EVENTS.labels(function).set_function(lambda: group.waiting_events)
-    return group
+    measures = GroupMeasures(function)
+    return GroupCommit(
+        apply, limits, workers=settings.store_workers, weigh=weigh, measures=measures, tracer=tracer
+    )

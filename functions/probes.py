@@ -6,11 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from functions.answer import RETRY_AFTER_S, problem
+from functions.metrics import exposition
 
 READY_FOR_S: Final = 1.0
 PING_TIMEOUT_S: Final = 2.0
@@ -63,7 +64,7 @@ class Probes:
                 case "/readyz":
                     return await self._ready()
                 case "/metrics":
-                    return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+                    return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
         return problem(
             405, "send events by POST; GET has /healthz, /readyz and /metrics", {"allow": "POST, GET, HEAD"}
         )

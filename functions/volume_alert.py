@@ -3,8 +3,9 @@
     tradewind attach functions/volume_alert.py --expression "type IN ('trade.executed.v1', 'trade.batch.v1')"
 
 It has to remember, and does so in a SQLite file (`volume_windows`), in which an event counts once. That is
-enough for one process on a disk that stays. On Knative give it a volume and `max-scale: "1"`, or keep the
-windows in the store under marks, as the summaries are: a pod's own disk is gone when it scales to zero.
+for one process on a disk that stays: on Knative give it a volume and `max-scale: "1"`. In a pod without
+FUNCTION_DATA it fails, as a pod's own disk is gone when it scales to zero. (`trade_size` counts in the store,
+with any number of pods. But a window is closed by one event, which has to see all of its volumes.)
 
 | variable            | default | meaning                                                                   |
 |---------------------|---------|---------------------------------------------------------------------------|
@@ -20,13 +21,13 @@ import os
 import time
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import structlog
 
 from eventing.codec import encode_binary
 from functions.event_function import BadEvent, CloudEvent, event_function, from_cloud_event
+from functions.own_store import data_folder
 from functions.read_trades import read_trades
 from functions.volume_windows import Alert, VolumeWindows
 
@@ -34,6 +35,14 @@ MAX_AHEAD_MS = 60_000
 WEBHOOK_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
+        return None
+
+
+_opener = build_opener(_NoRedirects)
 
 
 @event_function
@@ -45,7 +54,7 @@ def volume_alert(event: CloudEvent) -> CloudEvent | None:
     if alert is None:
         return None
     reply = to_event(alert)
-    log.info("volume alert", id=reply["id"], ticker=alert.ticker, volume=alert.volume)
+    log.info("volume alert", id=reply["id"], source=reply["source"])
     post_to_webhook(reply)
     return reply
 
@@ -54,7 +63,7 @@ def volume_alert(event: CloudEvent) -> CloudEvent | None:
 def windows() -> VolumeWindows:
     """Opened at the first event, by the process that uses it."""
     return VolumeWindows(
-        Path(os.environ.get("FUNCTION_DATA", ".")) / "volume-alert.db",
+        data_folder() / "volume-alert.db",
         int(os.environ.get("ALERT_WINDOW_S", "300")) * 1000,
         int(os.environ.get("ALERT_GRACE_S", "30")) * 1000,
     )
@@ -78,7 +87,8 @@ def post_to_webhook(event: CloudEvent) -> None:
     url = os.environ.get("ALERT_WEBHOOK_URL")
     if url:
         headers, body = encode_binary(from_cloud_event(event))
-        with urlopen(Request(url, body, headers), timeout=WEBHOOK_TIMEOUT_S):  # noqa: S310 - the operator's
+        # Where the operator says, and by no redirect to what only this process can reach.
+        with _opener.open(Request(url, body, headers), timeout=WEBHOOK_TIMEOUT_S):  # noqa: S310
             pass
 
 

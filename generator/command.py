@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from eventing.credentials import BadCredentials
 from generator.files import BadFile
-from generator.progress import Progress, show_progress
+from generator.metrics import GeneratorMetrics
+from generator.progress import Progress, Report, show_progress
 from generator.replay import ReplayOptions
 from generator.replay import replay as replay_file
 from generator.rows import TimestampUnit
@@ -60,15 +62,23 @@ def generate(
             name = "".join(f"{place}: " for place in problem["loc"]).upper()
             typer.echo(name + problem["msg"].removeprefix("Value error, "), err=True)
         raise typer.Exit(2) from None
-    with show_progress(progress) as show:
+    metrics = GeneratorMetrics()
+    with show_progress(progress) as show_to_user:
         configure_logs(LogSettings())
+
+        def show(report: Report) -> None:
+            metrics.take(report)
+            show_to_user(report)
+
         try:
+            if settings.metrics_address:
+                metrics.serve(settings.metrics_address)
             if replay is None:
                 run(settings, show)
                 return
             options = ReplayOptions(replay, speed, timestamp_unit, state, bad_rows)
             totals = replay_file(settings, options, show)
-        except (BadSymbols, BadFile, OSError) as error:
+        except (BadSymbols, BadFile, BadCredentials, OSError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
     if totals.refused_events or totals.unknown_trades:

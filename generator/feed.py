@@ -8,15 +8,16 @@ from typing import Final
 
 import structlog
 
+from eventing.event import Event
+from eventing.identity import identity
 from generator.control import Control
-from generator.events import EventMaker, rfc3339
+from generator.events import EventMaker
 from generator.market import ABC, Instrument, Market, Row, list_instruments
 from generator.pacing import Cut, Pace, Schedule
 from generator.progress import Report
 from generator.send import Outgoing
 from generator.symbols import BadSymbols, load_symbols
 from runtime.settings import GeneratorSettings
-from trades.ticks import format_ticks
 
 LOG_EVERY_TRADES: Final = 100_000
 
@@ -64,9 +65,9 @@ class MarketFeed:
         if not await self._control.wait_until(cut.due_s):
             return None
         self._left -= cut.trades
-        rows = self._make(cut)
-        self._log_milestone(rows)
-        return Outgoing(self._events.make(rows), cut.trades)
+        event = self._events.make(self._make(cut))
+        self._log_milestone(event, cut.trades)
+        return Outgoing(event, cut.trades)
 
     def settled(self, outgoing: Outgoing) -> None:
         """Nothing to keep: an event that was not answered is not sent by another run."""
@@ -84,15 +85,13 @@ class MarketFeed:
         due_ms = (time.time() - self._control.now_s() + cut.due_s) * 1000
         return self._market.trades(cut.trades, due_ms - cut.spread_s * 1000, step_ms)
 
-    def _log_milestone(self, rows: list[Row]) -> None:
-        """Trade 0 and each 100,000th."""
+    def _log_milestone(self, event: Event, trades: int) -> None:
+        """Trade 0 and each 100,000th: the event that it is in, and its place there."""
         end = self._schedule.made
         number = (end - 1) // LOG_EVERY_TRADES * LOG_EVERY_TRADES
-        place = number - (end - len(rows))
-        if place >= 0:
-            ticker, ticks, volume, time_ms = rows[place]
-            price = format_ticks(ticks)
-            log.info("trade", number=number, ticker=ticker, price=price, volume=volume, time=rfc3339(time_ms))
+        index = number - (end - trades)
+        if index >= 0:
+            log.info("trade", number=number, index=index, **identity(event.attributes))
 
 
 def choose_instruments(settings: GeneratorSettings, seed: int) -> list[Instrument]:

@@ -7,12 +7,14 @@ from typing import Final, Protocol
 
 import structlog
 
+from eventing.credentials import Credentials
 from eventing.sender import Sender
+from eventing.tracing import make_tracer
 from generator.control import Control
 from generator.feed import MarketFeed
 from generator.progress import Report, Show
 from generator.send import Courier, Outgoing, Totals
-from runtime.settings import GeneratorSettings
+from runtime.settings import GeneratorSettings, SinkSettings
 
 REPORT_EVERY_S: Final = 1.0
 
@@ -46,9 +48,15 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
 
     A feed is asked only when a sender is free, so while the broker is away no event is made that would have
     to be kept. After a stop it waits DRAIN_TIMEOUT_MS for answers; what is then unanswered counts as unknown.
+    Raises BadCredentials before anything is sent.
     """
-    async with Sender(max_connections=settings.max_in_flight, timeout_ms=settings.send_timeout_ms) as sender:
-        courier = Courier(sender, settings.k_sink, settings.max_in_flight)
+    async with Sender(
+        max_connections=settings.max_in_flight,
+        timeout_ms=settings.send_timeout_ms,
+        credentials=_credentials(SinkSettings()),
+    ) as sender:
+        tracer = make_tracer("generator")
+        courier = Courier(sender, settings.k_sink, settings.max_in_flight, tracer)
         turn = asyncio.Lock()
         reporter = _Reporter(feed, courier.totals, control, show)
         with control.signals():
@@ -64,7 +72,13 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
                 for helper in helpers:
                     helper.cancel()
     reporter.final()
+    if tracer:
+        await asyncio.to_thread(tracer.close)
     return courier.totals
+
+
+def _credentials(settings: SinkSettings) -> Credentials:
+    return Credentials(settings.k_ca_certs, Path(settings.oidc_token_file))
 
 
 async def _work(feed: Feed, courier: Courier, turn: asyncio.Lock) -> None:

@@ -1,4 +1,7 @@
-"""Sends events until each has a verdict, taken or refused. It never gives one up and never renames one."""
+"""Sends events until each has a verdict, taken or refused. It never gives one up and never renames one.
+
+401 and 403 are no verdict on an event: they say that its sender is not let in, which may pass or be cured.
+"""
 
 import asyncio
 import random
@@ -12,10 +15,12 @@ from eventing.codec import encode_binary
 from eventing.delivery import Verdict, parse_retry_after
 from eventing.event import Event
 from eventing.sender import Answer, Sender, jitter_ms
+from eventing.tracing import TRACEPARENT, Kind, Tracer, traceparent_of
 
 BACKOFF_MS: Final = 50
 BACKOFF_MAX_MS: Final = 2_000  # how late a broker's return may be noticed
 RETRY_AFTER_MAX_MS: Final = 60_000
+NOT_ALLOWED: Final = (401, 403)
 REFUSALS_LOGGED: Final = 20  # one by one; from there on each thousandth
 
 log = structlog.get_logger()
@@ -56,11 +61,12 @@ class Courier:
     It is in trouble from the first event that must be sent again until the next one that is taken.
     """
 
-    def __init__(self, sender: Sender, url: str, max_in_flight: int) -> None:
+    def __init__(self, sender: Sender, url: str, max_in_flight: int, tracer: Tracer | None = None) -> None:
         self.totals = Totals()
         self._sender = sender
         self._url = url
         self._max_in_flight = max_in_flight
+        self._tracer = tracer
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._waiting = 0
         self._trouble_since_s: float | None = None
@@ -68,6 +74,13 @@ class Courier:
 
     async def deliver(self, outgoing: Outgoing) -> None:
         """Send until there is a verdict. Cancelled before that, the event stays among the unknown."""
+        if self._tracer is None:
+            return await self._deliver(outgoing)
+        with self._tracer.span("send", Kind.PRODUCER, outgoing.event, trades=outgoing.trades) as span:
+            event = outgoing.event.with_attributes(**{TRACEPARENT: traceparent_of(span)})
+            return await self._deliver(outgoing._replace(event=event))
+
+    async def _deliver(self, outgoing: Outgoing) -> None:
         headers, body = encode_binary(outgoing.event)
         self.totals.sent_events += 1
         self.totals.sent_trades += outgoing.trades
@@ -77,7 +90,7 @@ class Courier:
             if answer.status is not None and 200 <= answer.status <= 299:
                 self._accepted(outgoing)
                 return
-            if answer.verdict() is not Verdict.RETRY:
+            if answer.verdict() is not Verdict.RETRY and answer.status not in NOT_ALLOWED:
                 self._refused(outgoing, answer)
                 return
             await self._back_off(answer, attempt)

@@ -4,14 +4,24 @@ Each class is one concern; a field's name in capitals is its environment variabl
 table is checked against these classes.
 """
 
-from typing import Annotated, Literal, Self
+import os
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
-class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+class _Settings(BaseModel):
+    """Made of the environment, and of what is given instead of it.
+
+    pydantic-settings does this and much more, for a tenth of a second of every cold start.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **given: Any) -> None:
+        names = type(self).model_fields
+        read = {name: os.environ[name.upper()] for name in names if name.upper() in os.environ}
+        super().__init__(**read | given)
 
 
 class StoreSettings(_Settings):
@@ -27,6 +37,9 @@ class StoreSettings(_Settings):
     event_retention: Annotated[int, Field(ge=0)] = Field(
         0,
         description="Aerospike: seconds a claim is kept; an event repeated later counts again; 0: for ever",
+    )
+    trade_retention: Annotated[int, Field(ge=0)] = Field(
+        0, description="seconds a raw trade is kept; `verify` then knows less; 0: for ever"
     )
 
 
@@ -78,6 +91,15 @@ class QuerySettings(_Settings):
     broker_status_url: str = Field("", description="query: the local broker's `/-/status`, if any")
     query_allowed_hosts: str = Field(
         "", description="query: host names, apart by blanks, from which a page may change state"
+    )
+
+
+class SinkSettings(_Settings):
+    """What senders trust and show. On a cluster the SinkBinding provides both."""
+
+    k_ca_certs: str = Field("", description="certificates, in PEM, that a sink's own must come from")
+    oidc_token_file: str = Field(
+        "/oidc/token", description="file, if it is there, with the token that a sink is shown"
     )
 
 
@@ -146,6 +168,9 @@ class GeneratorSettings(_Settings):
         10_000, description="how long a stopping generator waits for answers"
     )
     pause_file: str = Field("", description="while this file exists, no trades are made")
+    metrics_address: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = Field(
+        "", description="`HOST:PORT` where the generator answers Prometheus at /metrics; empty: nowhere"
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -174,6 +199,7 @@ ALL_SETTINGS: tuple[type[_Settings], ...] = (
     AerospikeSettings,
     FunctionSettings,
     QuerySettings,
+    SinkSettings,
     GeneratorSettings,
     LogSettings,
 )

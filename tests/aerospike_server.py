@@ -61,7 +61,7 @@ namespace test {{
     storage-engine device {{
         file {folder}/store/test.dat
         filesize {megabytes}M
-        flush-max-ms 1
+        flush-max-ms {flush_max_ms}
         {stop_writes}
     }}
 }}
@@ -72,16 +72,27 @@ namespace memory_ns {{
     storage-engine memory {{
         file {folder}/store/memory_ns.dat
         filesize 512M
-        flush-max-ms 1
+        flush-max-ms {memory_flush_max_ms}
     }}
 }}
 """
 
 
 class AerospikeServer:
-    """One node. `stop_writes_used_pct`: share of the device at which `test` takes no more writes."""
+    """One node. `stop_writes_used_pct`: share of the device at which `test` takes no more writes.
 
-    def __init__(self, folder: Path, *, megabytes: int = 1_024, stop_writes_used_pct: int = 0) -> None:
+    `flush_max_ms`, `memory_flush_max_ms`: how long `test` and `memory_ns` keep writes in memory only.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        megabytes: int = 1_024,
+        stop_writes_used_pct: int = 0,
+        flush_max_ms: int = 1,
+        memory_flush_max_ms: int = 1,
+    ) -> None:
         self._folder = folder
         self.port, fabric_port, heartbeat_port = _free_ports(3)
         for part in ("work/smd", "work/usr/udf/lua", "store"):
@@ -94,6 +105,8 @@ class AerospikeServer:
                 fabric_port=fabric_port,
                 heartbeat_port=heartbeat_port,
                 megabytes=megabytes,
+                flush_max_ms=flush_max_ms,
+                memory_flush_max_ms=memory_flush_max_ms,
                 stop_writes=f"stop-writes-used-pct {stop_writes_used_pct}" if stop_writes_used_pct else "",
             )
         )
@@ -106,6 +119,11 @@ class AerospikeServer:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process; None while it is down."""
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Returns when a record can be written: some seconds after the port is open."""

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.aerospike_server import AerospikeServer, find_asd
 from tests.integration.shop import Shop
+
+# A noisy machine is slow at times: that is no failure.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 BROWSER = Path(__file__).with_name("browser")
 

@@ -9,14 +9,14 @@ event twice. Doing any write again, whole or in part, by any number of workers a
 that was already done: this is what makes retries safe, whoever makes them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from trades.summary import PriceLevel, Summary, Tally
-from trades.trade import Trade, TradeEvent, trade_id
+from trades.trade import Trade, TradeEvent, event_key, trade_id
 
 
 class StoreError(Exception):
@@ -55,6 +55,32 @@ class StoredTrade(NamedTuple):
         return trade_id(self.event_id, self.place)
 
 
+class EventName(NamedTuple):
+    """What makes an event itself."""
+
+    source: str
+    event_id: str
+
+    @property
+    def key(self) -> bytes:
+        return event_key(*self)
+
+
+class StoredClaim(NamedTuple):
+    """That an event is counted; if not `is_done`, that it was begun. `name`: None where it is not kept."""
+
+    key: bytes  # the event's
+    is_done: bool
+    name: EventName | None
+
+
+class Expiry(NamedTuple):
+    """What this store has ever been told to let go after a while."""
+
+    claims: bool
+    trades: bool
+
+
 class TradePage(NamedTuple):
     """Trades newest first by (time, store order), and the cursor of the next page, or None at the end."""
 
@@ -70,6 +96,13 @@ class ChangedSummaries(NamedTuple):
 
     summaries: dict[str, Summary]
     next_cursor: int
+
+
+class Resharded(NamedTuple):
+    """The shards that are written to now, and how many records were folded into the first."""
+
+    shards: list[int]
+    folded_records: int
 
 
 class EventNote(msgspec.Struct):
@@ -156,6 +189,12 @@ class TradeStore(Protocol):
     def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
         """Dead letters, newest first."""
 
+    def read_dead_letter(self, key: str) -> DeadLetter | None:
+        """The one with this key, waiting or not."""
+
+    def count_dead_letters(self) -> int:
+        """How many wait."""
+
     # Maintenance: what verify and repair stand on
 
     def scan_trades(self) -> Iterator[StoredTrade]:
@@ -164,9 +203,33 @@ class TradeStore(Protocol):
     def scan_tickers(self) -> Iterator[str]:
         """Every ticker that has a summary, once, in any order."""
 
+    def scan_claims(self) -> Iterator[StoredClaim]:
+        """The claim of every event that is counted, or was begun, once, in any order, streamed."""
+
+    def read_claim(self, key: bytes) -> StoredClaim | None:
+        """The claim of one event."""
+
+    def is_stored(self, claim: StoredClaim) -> bool:
+        """Whether raw trades of this event are there (its first, where each is kept alone)."""
+
+    def claim_stored(self, events: Sequence[EventName]) -> None:
+        """Claim as counted those of the events that are stored and have no claim; nothing is counted."""
+
+    def read_expiry(self) -> Expiry:
+        """Whether claims or raw trades may be gone because they were old."""
+
     def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
         """Set a ticker's summary and levels if they still are `expected`; False if they have changed.
 
         A store with several records a ticker changes each of them only if it is as it was read. So when it
         says False some may have been set: read again, and work out anew what is lacking.
+        """
+
+    def reshard(
+        self, shard_count: int, count: Callable[[int], None] = lambda records: None
+    ) -> Resharded | None:
+        """Spread each ticker over `shard_count` records from now on; None for a store that does not spread.
+
+        May be broken off anywhere and done again, by several at once, while others read and write.
+        `count` is told of the records that were looked at.
         """

@@ -43,13 +43,17 @@ class TradeEvent(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes:
-        """16 bytes from source and id; the length keeps ("a", "bc") and ("ab", "c") apart."""
-        source = self.source.encode()
-        return blake2b(b"%d:%b%b" % (len(source), source, self.id.encode()), digest_size=16).digest()
+        return event_key(self.source, self.id)
 
     def place(self, index: int) -> int:
         """Where `trades[index]` stands for `trade_id`: its index in a batch, else SINGLE."""
         return index if self.is_batch else SINGLE
+
+
+def event_key(source: str, event_id: str) -> bytes:
+    """16 bytes; the length keeps ("a", "bc") and ("ab", "c") apart."""
+    encoded = source.encode()
+    return blake2b(b"%d:%b%b" % (len(encoded), encoded, event_id.encode()), digest_size=16).digest()
 
 
 def digest_trades(trades: list[Trade]) -> bytes:

@@ -107,9 +107,37 @@ def to_tally(summary: Summary | None, levels: dict[int, PriceLevel]) -> Tally | 
     return Tally(summary or _NO_SUMMARY, levels)
 
 
-def compare(ticker: str, raw: Tally | None, summary: Tally | None) -> Difference | None:
-    """None when they agree."""
-    return None if raw == summary else Difference(ticker, raw, summary)
+def compare(
+    ticker: str, raw: Tally | None, summary: Tally | None, *, trades_expire: bool = False
+) -> Difference | None:
+    """None when they agree; where raw trades expire, when all that are there can be in the summary."""
+    agree = is_within(raw, summary) if trades_expire else raw == summary
+    return None if agree else Difference(ticker, raw, summary)
+
+
+def is_within(raw: Tally | None, summary: Tally | None) -> bool:
+    """Whether a summary can be of these trades and of others, which are not there any more."""
+    if raw is None or summary is None:
+        return raw is None
+    mine, other = raw.summary, summary.summary
+    return (
+        mine.trade_count <= other.trade_count
+        and mine.volume <= other.volume
+        and mine.notional_ticks <= other.notional_ticks
+        and mine.highest_ticks <= other.highest_ticks
+        and mine.lowest_ticks >= other.lowest_ticks
+        and mine.latest <= other.latest
+        and all(_is_level_within(level, summary.levels.get(price)) for price, level in raw.levels.items())
+    )
+
+
+def _is_level_within(mine: PriceLevel, other: PriceLevel | None) -> bool:
+    return (
+        other is not None
+        and mine.trade_count <= other.trade_count
+        and mine.volume <= other.volume
+        and mine.latest_time_ms <= other.latest_time_ms
+    )
 
 
 def _fields(mine: Summary, other: Summary) -> Iterable[tuple[str, object, object]]:

@@ -6,12 +6,15 @@ will not settle by itself. A ticker that keeps changing is not judged.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from trades.store import StoredTrade, TradeStore
 from trades.summary import Tally
-from trades.verify import Difference, compare, tally_pass, tally_ticker, to_tally
+from trades.verify import HASH_END, Difference, compare, tally_pass, tally_ticker, to_tally
+from tradewind.checking_events import EventCheck
+from tradewind.snapshot import Queue, queues_of
 
 PAGE = 1_000
 ROUNDS = 8
@@ -34,6 +37,7 @@ class Found(NamedTuple):
     trades: int
     tickers: int
     suspects: list[str]
+    not_kept: int = 0  # trades counted that are not there any more, where raw trades expire
 
 
 class Checker:
@@ -42,25 +46,41 @@ class Checker:
     def __init__(self, store: TradeStore, count: Callable[[int], None] = lambda trades: None) -> None:
         self._store = store
         self._count = count
+        self.expiry = store.read_expiry()
+        self.events = EventCheck(store, self.expiry)
 
     def scan(self, max_levels: int | None = None) -> Found:
-        """All tickers whose summary is not that of the raw trades, as far as one look at each can tell."""
+        """All tickers whose summary is not that of the raw trades, as far as one look at each can tell.
+
+        The events, with trades or a claim, are looked at in the same passes.
+        """
         limit = {} if max_levels is None else {"max_levels": max_levels}
         suspects: list[str] = []
-        trades = tickers = start = 0
-        while True:
-            part = tally_pass(self._counted(self._store.scan_trades()), start, **limit)
+        trades = tickers = not_kept = start = 0
+        while not self.events.is_done or start < HASH_END:
+            rows = self.events.watch(self._counted(self._store.scan_trades()))
+            if start == HASH_END:
+                deque(rows, maxlen=0)
+                continue
+            part = tally_pass(rows, start, **limit)
             names = sorted({*part.tallies, *filter(part.covers, self._store.scan_tickers())})
             tickers += len(names)
-            trades += sum(tally.summary.trade_count for tally in part.tallies.values())
-            suspects += (name for name in names if self._summary(name) != part.tallies.get(name))
-            if part.is_last:
-                return Found(trades, tickers, sorted(suspects))
+            for name in names:
+                raw, summary = part.tallies.get(name), self._summary(name)
+                trades += raw.summary.trade_count if raw else 0
+                if self._compare(name, raw, summary):
+                    suspects.append(name)
+                elif summary:
+                    not_kept += summary.summary.trade_count - (raw.summary.trade_count if raw else 0)
             start = part.end
+        return Found(trades, tickers, sorted(suspects), not_kept)
 
     def check(self, ticker: str) -> Difference | None:
         """One ticker, now."""
-        return compare(ticker, tally_ticker(self._raw(ticker)), self._summary(ticker))
+        return self._compare(ticker, tally_ticker(self._raw(ticker)), self._summary(ticker))
+
+    def _compare(self, ticker: str, raw: Tally | None, summary: Tally | None) -> Difference | None:
+        return compare(ticker, raw, summary, trades_expire=self.expiry.trades)
 
     def judge(
         self,
@@ -113,21 +133,28 @@ _TRIGGERS = ("store-trade", "update-summary")
 
 
 def idle_broker(broker_url: str) -> Idle:
-    """An Idle that asks the local broker. Raises Unreachable when called and the broker does not answer.
+    """An Idle that asks the local broker. Raises Unreachable when called and the broker does not answer."""
+    from tradewind.client import ask
+
+    return lambda: wait_for_rest(lambda: queues_of(ask(broker_url + "/-/status").json))
+
+
+def wait_for_rest(
+    read_queues: Callable[[], Mapping[str, Queue]],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    poll_s: float = IDLE_POLL_S,
+) -> bool:
+    """Whether nothing was on its way to the functions that write trades, at some moment before long.
 
     An event that the broker keeps, as nobody took it, is not at rest: replayed, it would be counted after
     all.
     """
-    from tradewind.client import ask
-    from tradewind.snapshot import queues_of
-
-    def idle() -> bool:
-        deadline_s = time.monotonic() + IDLE_WITHIN_S
-        while time.monotonic() < deadline_s:
-            queues = queues_of(ask(broker_url + "/-/status").json)
-            if not any(queue.pending or queue.kept for name, queue in queues.items() if name in _TRIGGERS):
-                return True
-            time.sleep(IDLE_POLL_S)
-        return False
-
-    return idle
+    deadline_s = clock() + IDLE_WITHIN_S
+    while clock() < deadline_s:
+        queues = read_queues()
+        if not any(queue.pending or queue.kept for name, queue in queues.items() if name in _TRIGGERS):
+            return True
+        sleep(poll_s)
+    return False

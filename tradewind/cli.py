@@ -9,6 +9,7 @@ from tradewind.events import events
 from tradewind.generate import PASS_ON, generate
 from tradewind.query import query
 from tradewind.repair import repair
+from tradewind.reshard import reshard
 from tradewind.send import send
 from tradewind.undeploy import undeploy
 from tradewind.up import up
@@ -35,6 +36,7 @@ app.command()(attach)
 app.command()(detach)
 app.command()(verify)
 app.command()(repair)
+app.command()(reshard)
 app.command()(watch)
 app.command()(deploy)
 app.command()(undeploy)

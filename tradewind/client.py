@@ -1,10 +1,11 @@
 """Short HTTP requests of the commands. Small on purpose: a client library would double a command's start."""
 
+import ssl
 from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import msgspec
 
@@ -48,6 +49,7 @@ def ask(
     method: str = "GET",
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """One request; `query` without what is None. Any status is an answer. Raises Unreachable."""
     given = {name: value for name, value in (query or {}).items() if value is not None}
@@ -55,8 +57,9 @@ def ask(
     if urlsplit(full).scheme not in ("http", "https"):
         raise Unreachable(f"{url} is no address of a server: it must begin with http:// or https://")
     request = Request(full, body, headers or {}, method=method)  # noqa: S310 - checked just above
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=tls)) if tls else _opener
     try:
-        with _opener.open(request, timeout=TIMEOUT_S) as answer:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
             return Answer(answer.status, answer.read())
     except HTTPError as error:
         with error:

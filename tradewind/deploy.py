@@ -25,7 +25,7 @@ def deploy(
         ),
     ] = None,
     overlay: Annotated[
-        str, typer.Option(metavar="NAME", help="base, kafka, secure, scaled, or a folder of yours.")
+        str, typer.Option(metavar="NAME", help="base, kafka, secure, scaled, monitoring; or a folder.")
     ] = "base",
     context: Context = None,
     namespace: Namespace = NAMESPACE,

@@ -21,8 +21,15 @@ def events(
     ] = None,
     verdict: Annotated[
         str | None,
-        typer.Option(help="Only with this verdict: STORED, COUNTED, DUPLICATE, CONFLICT, BAD_REQUEST, …"),
+        typer.Option(
+            help="Only with this verdict: STORED, COUNTED, DUPLICATE, CONFLICT, OVERFLOW, BAD_REQUEST, "
+            "UNAVAILABLE; of functions of your own DONE, and REPLIED for what they answer."
+        ),
     ] = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="TEXT", help="Only the event with this id.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
     json: Json = False,
     data: Data = DEFAULT_DATA,
     url: QueryUrl = None,
@@ -31,12 +38,15 @@ def events(
 
     They come from a bounded ring in the store: at high rates --follow shows a part of them.
 
+    Examples: `tradewind events --follow`, `tradewind events --id my-1` (all that is known of one event).
+
     Exit code: 0; 2 if no pipeline answers.
     """
     from tradewind.client import Unreachable, ask
 
     base = (url or running(data).query_url).rstrip("/")
-    query = {"limit": MAX_ROWS if follow else limit, "function": function, "verdict": verdict}
+    only = {"function": function, "verdict": verdict, "id": id_, "source": source}
+    query = {"limit": MAX_ROWS if follow else limit, **only}
     seen: dict[bytes, None] = {}
     try:
         while True:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,10 @@ DEFAULT_DATA = Path(".tradewind")
 
 class FolderInUse(Exception):
     """Another `tradewind up` has this folder; the message says which."""
+
+
+class FolderUnusable(Exception):
+    """Nothing can be written there; the message says why and what to do."""
 
 
 class RunningProcess(msgspec.Struct):
@@ -52,6 +56,7 @@ class DataFolder:
         self.logs = self.path / "logs"
         self.broker_file = self.path / "broker" / "events.db"
         self.attached = self.path / "attached"
+        self.monitoring = self.path / "monitoring"
         self.attached_map = self.path / "broker" / "attached.map"
         self._run_file = self.path / "run.json"
         self._lock_file = self.path / "lock"
@@ -62,21 +67,30 @@ class DataFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Have the folder for this process, made if need be. Raises FolderInUse, OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock_file.open("a") as file:
+        """Have the folder for this process, made if need be. Raises FolderInUse, FolderUnusable."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # events are in it
+            lock = self._lock_file.open("wb", buffering=0)
+        except OSError as error:
+            raise self._unusable(error) from None
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise FolderInUse(self._say_who()) from None
             try:
+                file.write(b"%d\n" % os.getpid())  # is there any room?
+            except OSError as error:
+                raise self._unusable(error) from None
+            try:
                 yield
             finally:
-                self._run_file.unlink(missing_ok=True)
+                with suppress(OSError):  # read-only by now: without the lock it counts for nothing
+                    self._run_file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove what a pipeline leaves behind, and only that: a mistyped --data costs nothing else."""
-        for name in ("store", "broker", "logs", "attached"):
+        for name in ("store", "broker", "logs", "attached", "monitoring"):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_run(self, run: Run) -> None:
@@ -103,6 +117,11 @@ class DataFolder:
             pass
         return None
 
+    def _unusable(self, error: OSError) -> FolderUnusable:
+        return FolderUnusable(
+            f"{self.path} can't be written: {error.strerror}. Mend that, or give another: --data FOLDER"
+        )
+
     def _say_who(self) -> str:
         run = self.read_run()
         who = f" (process {run.pid}, page {run.query_url})" if run else ""
@@ -120,22 +139,23 @@ class LogFile:
         self._max_bytes = max_bytes
 
     def open(self) -> int:
-        """A descriptor that appends; the caller closes it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        """A descriptor that appends; the caller closes it. Where nothing can be written, it leads nowhere."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:
+            return os.open(os.devnull, os.O_WRONLY)
 
     def trim(self) -> None:
         """If it has grown too large, keep its content as `.1` and begin it again.
 
         Copied and cut rather than renamed, because the writer keeps its descriptor. What it writes between
-        the two steps is lost, which a log can bear.
+        the two steps is lost, which a log can bear. On a full disk it stays as it is.
         """
-        try:
+        with suppress(OSError):
             if self.path.stat().st_size > self._max_bytes:
                 shutil.copyfile(self.path, self.path.with_suffix(self.path.suffix + ".1"))
                 os.truncate(self.path, 0)
-        except FileNotFoundError:
-            pass
 
     def tail(self, lines: int = 15, max_bytes: int = 16_384) -> list[str]:
         """The last lines, the newest last."""

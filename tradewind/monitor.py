@@ -39,6 +39,7 @@ class Monitor:
         self._duplicates = {url: Running() for url in function_urls}
         self._store = StoreTotals()
         self._queues: dict[str, Queue] = {}
+        self.broker_trouble = ""  # why it takes no events
         self._retried_before: int | None = None
         self._sent_rate, self._counted_rate = Rate(), Rate()
         self._cpu = CpuMeter()
@@ -148,6 +149,7 @@ class Monitor:
         if status is None:
             return False
         self._queues = queues_of(status)
+        self.broker_trouble = str(status.get("trouble", ""))
         if self._retried_before is None:
             self._retried_before = sum(queue.total.retried for queue in self._queues.values())
         return True

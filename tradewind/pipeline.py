@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,7 @@ class Plan:
     run: Run
     servers: list[Program]
     generator: Program | None
+    on_run: Callable[[Run], None] = lambda run: None  # told when a process starts or ends
 
 
 class Pipeline:
@@ -59,6 +61,7 @@ class Pipeline:
         self._runs: dict[Child, asyncio.Task[None]] = {}
         self._probes: dict[Child, asyncio.Task[None]] = {}
         self.generator: Child | None = None
+        self._run_is_written = True
 
     @property
     def everyone(self) -> list[Child]:
@@ -123,8 +126,12 @@ class Pipeline:
         """Show how it goes until asked to stop, or for `for_s` seconds; False if a process gave up."""
         end_s = None if for_s is None else time.monotonic() + for_s
         trimmed_s = time.monotonic()
+        told = ""
         while True:
             self._screen.show(await self._monitor.look(self.everyone))
+            if (trouble := self._monitor.broker_trouble) != told:
+                told = trouble
+                self._screen.say(trouble or "the broker takes events again")
             failed = [child for child in self.children if child.process.state is State.FAILED]
             if failed:
                 self._screen.say("\n".join(map(explain, failed)))
@@ -134,6 +141,8 @@ class Pipeline:
                 trimmed_s = now_s
                 for child in self.everyone:
                     child.log.trim()
+                if not self._run_is_written:
+                    self._write_run()
             wait_s = self._screen.interval_s if end_s is None else min(self._screen.interval_s, end_s - now_s)
             if wait_s <= 0 or await happened(asked_to_stop, wait_s):
                 return True
@@ -161,7 +170,13 @@ class Pipeline:
             )
             for child in self.everyone
         }
-        self._plan.folder.write_run(run)
+        try:
+            self._plan.folder.write_run(run)
+            self._plan.on_run(run)
+        except OSError:  # the disk is full: what runs goes on, and this is written as soon as it can be
+            self._run_is_written = False
+        else:
+            self._run_is_written = True
 
     # Stop
 

@@ -53,19 +53,19 @@ class Ports:
 
 
 def choose_ports(query: int | None, broker: int | None) -> tuple[Ports, list[str]]:
-    """Free ports for all servers, and what to tell the user. None: the usual one, or another if it is busy.
+    """Ports for all servers, ours from now on, and what to tell the user. None: any, the usual first.
 
     Raises PortBusy when a port that was asked for is taken.
     """
     numbers: dict[str, int] = {}
     messages = []
     for name, asked, usual in (("query", query, QUERY_PORT), ("broker", broker, BROKER_PORT)):
-        if asked is not None and not _is_free(asked):
+        if asked is not None and not _take(asked):
             option = "--port" if name == "query" else "--broker-port"
             raise PortBusy(
                 f"port {asked} ({name}) is taken: stop what listens there, or give another {option}"
             )
-        if asked is None and not _is_free(usual):
+        if asked is None and not _take(usual):
             numbers[name] = next_free({*numbers.values(), query, broker})
             messages.append(f"port {usual} is taken, so the {name} listens on {numbers[name]}")
         else:
@@ -77,22 +77,43 @@ def choose_ports(query: int | None, broker: int | None) -> tuple[Ports, list[str
 
 
 def next_free(taken: Collection[int | None]) -> int:
-    """A port of the range that nobody has. Raises PortBusy."""
+    """A port of the range that nobody has; now it is ours. Raises PortBusy."""
     for port in FUNCTION_PORTS:
-        if port not in taken and _is_free(port):
+        if port not in taken and _take(port):
             return port
     raise PortBusy(f"no free port from {FUNCTION_PORTS.start} to {FUNCTION_PORTS.stop - 1} on {HOST}")
 
 
-def _is_free(port: int) -> bool:
+def usual_or_free(usual: int, taken: Collection[int | None]) -> int:
+    """The usual port, or another where somebody has that."""
+    return usual if _take(usual) else next_free(taken)
+
+
+def _take(port: int) -> bool:
+    """Whether nobody has it. If so it is ours until this process ends, also while its server restarts.
+
+    Two that look at the same moment both see a free port, and one would send its events to the other's
+    functions. Its number in UDP, which none of our servers uses, settles who may have it.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise
+        if not _binds(probe, port):
+            return False
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    if _binds(claim, port):
+        claim.detach()  # stays open, and nobody closes it
+        return True
+    claim.close()
+    return False
+
+
+def _binds(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind((HOST, port))
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return False
+        raise
     return True
 
 

@@ -12,6 +12,11 @@ both read again and found the same. Take any event:
 - It is in neither: it came after the moment. If it is counted before we write, the summary is not F any more,
   and `replace_tally`, which compares with F, changes nothing; if after, it adds to what we wrote.
 
+An event that is in R and has no claim at all (the server lost it) would count again if it came again. So it
+is claimed first, as counted; then its tickers are set.
+
+Where raw trades expire, they do not say what a summary should be: nothing is repaired.
+
 Dead letters are the exception: an event that waits there may be in one and not in the other, and its replay
 would still add what it lacks. So tickers of dead letters that wait, or were sent again since we began, are
 left alone, except those with status 422: a CONFLICT stays one however often it is sent again.
@@ -73,7 +78,7 @@ def repair(
             progress_bar(opened.read_stored_count) as count,
         ):
             report = repair_store(opened, idle, dry_run=dry_run, count=count)
-    except (StoreError, Unreachable, TooManyDeadLetters) as error:
+    except (StoreError, Unreachable, CannotRepair) as error:
         fail(f"tradewind repair: {error}")
     if json:
         print_json(report)
@@ -84,8 +89,8 @@ def repair(
     raise typer.Exit(FINE if all(what == SET for what in report.values()) else BROKEN)
 
 
-class TooManyDeadLetters(Exception):
-    """They cannot all be looked at."""
+class CannotRepair(Exception):
+    """There are too many dead letters to be looked at, or raw trades that are gone because they were old."""
 
 
 SET = "set to the raw trades"
@@ -101,14 +106,24 @@ def repair_store(
     dry_run: bool = False,
     count: Callable[[int], None] = lambda trades: None,
 ) -> dict[str, str]:
-    """What was done about each ticker that differed. Raises StoreError, TooManyDeadLetters."""
+    """What was done about each ticker that differed. Raises StoreError, CannotRepair."""
     checker = Checker(store, count)
+    if checker.expiry.trades:
+        raise CannotRepair(
+            "raw trades are not kept for ever here (TRADE_RETENTION), so they do not say what the summaries "
+            "should be. Send events that were lost again: what was counted is not counted twice"
+        )
     started_ms = time.time_ns() // 1_000_000
     judgement = checker.judge(checker.scan().suspects, idle)
+    events = checker.events.judge(idle)
     letters = store.read_dead_letters(MAX_DEAD_LETTERS, waiting_only=False)
     if len(letters) == MAX_DEAD_LETTERS:
-        raise TooManyDeadLetters(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
+        raise CannotRepair(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
     waiting = curable_tickers(letter for letter in letters if not 0 < letter.replayed_ms < started_ms)
+    if not dry_run:
+        store.claim_stored(
+            [event for event in events.unclaimed if not events.unclaimed_tickers[event] & waiting]
+        )
     report = dict.fromkeys(judgement.moving, MOVED)
     for found in judgement.confirmed:
         if found.ticker in waiting:

@@ -9,9 +9,12 @@ from tradewind.exits import BROKEN
 from tradewind.options import DEFAULT_DATA, Data, Json, fail, print_json, running
 
 if TYPE_CHECKING:
+    import ssl
+
     from eventing.event import Event
 
 SEEN_WITHIN_S = 1.0
+MAX_VALUE_LENGTH = 256  # of an attribute in a note of an event
 _POLL_S = 0.05
 _FUNCTIONS = ("store_trade", "update_summary")
 _DONE = ("STORED", "COUNTED", "DUPLICATE")
@@ -47,9 +50,12 @@ def send(
     Try it: the same --id and --time with the same values again is a DUPLICATE and changes nothing; with other
     values it is a CONFLICT and goes to the dead letters, as does a trade that is wrong (a price of 0).
 
+    A sink that asks who you are gets the token in OIDC_TOKEN_FILE; K_CA_CERTS are certificates to trust.
+
     Exit code: 0; 1 if it was refused, or was not done within a second; 2 if no broker answers.
     """
     from eventing.codec import encode_binary, encode_structured
+    from eventing.credentials import BadCredentials
     from tradewind.client import Unreachable, ask
 
     run = None if sink else running(data)
@@ -59,15 +65,28 @@ def send(
     report: dict[str, Any] = {"id": event.id, "source": event.source}
     sent_ms = _now_ms()
     try:
-        answer = ask(url, method="POST", headers=headers, body=body)
+        shown, tls = credentials() if sink else ({}, None)
+        answer = ask(url, method="POST", headers=headers | shown, body=body, tls=tls)
         report |= {"status": answer.status, "reason": answer.reason}
         if run and answer.status < 300:
             report |= look(run.query_url, event, sent_ms)
-    except Unreachable as error:
+    except (Unreachable, BadCredentials) as error:
         fail(str(error))
     print_json(report) if json else _tell(report, ticker)
     if not is_done(report):
         raise typer.Exit(BROKEN)
+
+
+def credentials() -> "tuple[dict[str, str], ssl.SSLContext | None]":
+    """The headers that show who we are, and whom to trust, from the settings. Raises BadCredentials."""
+    from pathlib import Path
+
+    from eventing.credentials import Credentials
+    from runtime.settings import SinkSettings
+
+    settings = SinkSettings()
+    made = Credentials(settings.k_ca_certs, Path(settings.oidc_token_file))
+    return made.headers(), made.tls
 
 
 def is_done(report: dict[str, Any]) -> bool:
@@ -106,8 +125,9 @@ def look(query_url: str, event: "Event", sent_ms: int) -> dict[str, Any]:
     from tradewind.client import ask, path
 
     deadline_s = time.monotonic() + SEEN_WITHIN_S
+    only = {"source": event.source[:MAX_VALUE_LENGTH], "id": event.id[:MAX_VALUE_LENGTH]}
     while True:
-        seen = ask(query_url + "/v1/events", query={"limit": 500}).json["events"]
+        seen = ask(query_url + "/v1/events", query=only).json["events"]
         notes = notes_of(seen, event, sent_ms)
         if all(function in notes for function in _FUNCTIONS) or time.monotonic() > deadline_s:
             break

@@ -60,7 +60,7 @@ class StoreTotals(msgspec.Struct, frozen=True):
 
     trades_stored: int = 0
     trades_counted: int = 0
-    dead_letters_waiting: int = 0  # at most 100 are counted
+    dead_letters_waiting: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
 from trades.store import StoreError
 from tradewind.attached import AttachedFunctions
 from tradewind.exits import BROKEN, FINE, UNUSABLE
-from tradewind.folder import DataFolder, FolderInUse, Run
+from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, Run
 from tradewind.leash import Leash
 from tradewind.ledger import Ledger, read_ledger
 from tradewind.monitor import Monitor
+from tradewind.monitoring import MISSING, USUAL_PORT, Monitoring, find_prometheus
 from tradewind.pipeline import CannotStart, Pipeline, Plan
 from tradewind.program import (
     PortBusy,
@@ -25,7 +26,9 @@ from tradewind.program import (
     attached_program,
     choose_ports,
     generator_program,
+    next_free,
     server_programs,
+    usual_or_free,
 )
 from tradewind.screen import LiveScreen, PlainScreen, totals_table
 from tradewind.snapshot import Snapshot
@@ -43,6 +46,7 @@ class Wishes:
     query_port: int | None = None
     broker_port: int | None = None
     generator: Mapping[str, str] | None = field(default_factory=dict)
+    monitoring: bool = False
 
 
 class Stops:
@@ -73,7 +77,7 @@ def supervise(wishes: Wishes, console: Console) -> int:
     try:
         with wishes.folder.locked():
             return asyncio.run(_supervise(wishes, console))
-    except (FolderInUse, PortBusy, StoreError, OSError) as error:
+    except (FolderInUse, FolderUnusable, PortBusy, StoreError, OSError) as error:
         print(f"tradewind up: {error}", file=sys.stderr)
         return UNUSABLE
 
@@ -82,20 +86,24 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
     if wishes.fresh:
         wishes.folder.clear()
     ports, messages = choose_ports(wishes.query_port, wishes.broker_port)
-    plan = _plan(wishes, ports)
+    monitoring = _monitoring(wishes, ports, messages)
+    plan = _plan(wishes, ports, monitoring)
     if wishes.fresh and plan.run.data not in plan.run.store:
         messages.append(f"--fresh emptied {plan.run.data} only: {plan.run.store} keeps what it has")
     greet(console, plan.run, messages)
     screen = LiveScreen(console) if console.is_terminal else PlainScreen(console)
     functions = {ports.url(name): name for name in ("store-trade", "update-summary")}
     with Leash() as leash, Stops().heeded() as stops:
-        async with Monitor(plan.run.query_url, plan.run.broker_url, list(functions)) as monitor:
+        async with (
+            Monitor(plan.run.query_url, plan.run.broker_url, list(functions)) as monitor,
+            monitoring.running(wishes.folder, leash, screen.say) if monitoring else contextlib.nullcontext(),
+        ):
             pipeline = Pipeline(plan, monitor, screen, leash)
             attached = AttachedFunctions(
                 wishes.folder,
                 pipeline,
                 lambda each, port: attached_program(each, wishes.folder, plan.run.store, ports, port),
-                ports.numbers.values(),
+                [*ports.numbers.values(), *(monitoring.ports if monitoring else ())],
                 screen.say,
             )
             try:
@@ -134,7 +142,22 @@ async def _unless(asked: asyncio.Event, work: Coroutine[None, None, None]) -> bo
     return True
 
 
-def _plan(wishes: Wishes, ports: Ports) -> Plan:
+def _monitoring(wishes: Wishes, ports: Ports, messages: list[str]) -> Monitoring | None:
+    """Prometheus, if it is wanted and there; what to tell the user of it is added to the messages."""
+    if not wishes.monitoring:
+        return None
+    executable = find_prometheus()
+    if executable is None:
+        messages.append(MISSING)
+        return None
+    taken = list(ports.numbers.values())
+    port = usual_or_free(USUAL_PORT, taken)
+    monitoring = Monitoring(executable, wishes.folder.monitoring, port, next_free([*taken, port]))
+    messages.append(f"Prometheus        {monitoring.url}")
+    return monitoring
+
+
+def _plan(wishes: Wishes, ports: Ports, monitoring: Monitoring | None) -> Plan:
     folder = wishes.folder
     store = wishes.store or folder.store_url
     run = Run(
@@ -146,8 +169,12 @@ def _plan(wishes: Wishes, ports: Ports) -> Plan:
         broker_url=ports.url("broker"),
         ingress_url=ports.ingress_url,
     )
-    generator = None if wishes.generator is None else generator_program(ports, wishes.generator)
-    return Plan(folder, run, server_programs(folder, store, ports), generator)
+    settings = {"METRICS_ADDRESS": monitoring.generator_address} if monitoring else {}
+    generator = None
+    if wishes.generator is not None:
+        generator = generator_program(ports, {**settings, **wishes.generator})
+    plan = Plan(folder, run, server_programs(folder, store, ports), generator)
+    return replace(plan, on_run=monitoring.write_targets) if monitoring else plan
 
 
 def greet(console: Console, run: Run, messages: list[str]) -> None:

@@ -49,6 +49,9 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, metavar="N", help="Port of the broker. Default: 8081, or a free one."),
     ] = None,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Run Prometheus too, if it is on PATH: docs/monitoring.md.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline on this machine: broker, functions, page and a generator of trades.
 
@@ -76,6 +79,13 @@ def up(
         if value is not None
     }
     wishes = Wishes(
-        DataFolder(data), store, fresh, duration(for_), port, broker_port, given if generator else None
+        DataFolder(data),
+        store,
+        fresh,
+        duration(for_),
+        port,
+        broker_port,
+        given if generator else None,
+        monitoring,
     )
     raise typer.Exit(supervise(wishes, Console()))

@@ -3,21 +3,26 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tradewind.exits import BROKEN, FINE
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
 
+if TYPE_CHECKING:
+    from tradewind.checking_events import EventFaults, Faults
+
 
 def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Recompute every summary and price level from the raw trades, and show where they differ.
+    """Recompute every summary and price level from the raw trades, and show where they differ; and which
+    events have trades but were never counted, were counted but have no trades, or were begun only.
 
     It reads the store directly, in as many passes as keep its memory bounded, and may run while trades come
-    in: what differs is looked at again before it is reported. Dead letters are a usual reason: see `tradewind
-    dlq list`.
+    in: what looks wrong is looked at again before it is reported. Dead letters are a usual reason: see
+    `tradewind dlq list`.
 
-    Exit code: 0 no differences; 1 differences, or tickers that changed too fast to be judged; 2 no store.
+    Exit code: 0 all agrees; 1 something does not, or changed too fast to be judged; 2 no store.
     """
     from trades.store import StoreError
     from tradewind.checking import Checker
@@ -29,8 +34,10 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
         with closing(open_url(url)) as opened, progress_bar(opened.read_stored_count) as count:
             checker = Checker(opened, count)
             found = checker.scan()
-            judgement = checker.judge(found.suspects, idle_or_quiet(store, data))
-            dead_letters = len(opened.read_dead_letters(1_000))
+            idle = idle_or_quiet(store, data)
+            judgement = checker.judge(found.suspects, idle)
+            events = checker.events.judge(idle)
+            dead_letters = opened.count_dead_letters()
     except (StoreError, Unreachable) as error:
         fail(f"tradewind verify: {error}")
     differences = {difference.ticker: difference.describe() for difference in judgement.confirmed}
@@ -42,6 +49,9 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
                 "tickers": found.tickers,
                 "differences": differences,
                 "not_judged": judgement.moving,
+                **{name: getattr(events, name) for name in EVENT_FAULTS},
+                "events_not_judged": events.not_judged,
+                "trades_not_kept": found.not_kept,
                 "dead_letters": dead_letters,
             }
         )
@@ -52,9 +62,39 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
             print(
                 f"{len(judgement.moving):,} more kept changing: not judged. Try again when less is going on."
             )
+        show_events(events)
+        if checker.expiry.trades:
+            print(
+                f"{found.not_kept:,} more trades were counted, and are beyond TRADE_RETENTION "
+                "(or lost: that cannot be told apart)."
+            )
         if dead_letters:
             print(f"{dead_letters:,} dead letters wait, which may be why: `tradewind dlq list`.")
-    raise typer.Exit(BROKEN if differences or judgement.moving else FINE)
+    is_fine = not (differences or judgement.moving or events.not_judged)
+    is_fine = is_fine and not any(getattr(events, name).count for name in EVENT_FAULTS)
+    raise typer.Exit(FINE if is_fine else BROKEN)
+
+
+# What to call them, in the order of the report.
+EVENT_FAULTS = {
+    "trades_without_claims": "have raw trades and no claim: they were not counted, or their claim was lost",
+    "claims_without_trades": "were counted, and their raw trades are not there",
+    "open_claims": "were begun and never finished: their claim is open",
+}
+
+
+def show_events(events: "EventFaults") -> None:
+    for name, what in EVENT_FAULTS.items():
+        faults: Faults = getattr(events, name)
+        if faults.count:
+            tickers = ", ".join(f"{ticker} {count:,}" for ticker, count in faults.tickers.items())
+            print(f"{faults.count:,} events {what}{f' ({tickers})' if tickers else ''}:")
+            for event in faults.events:
+                print(f"  {event}")
+            if faults.count > len(faults.events):
+                print(f"  and {faults.count - len(faults.events):,} more")
+    if events.not_judged:
+        print(f"{events.not_judged:,} events were not judged: too much was going on, or too many look wrong.")
 
 
 def show_differences(differences: dict[str, list[str]]) -> None:

@@ -1,7 +1,6 @@
 """`python -m eventing.broker -f broker.yaml --map my-function=http://127.0.0.1:8080`"""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import uvloop
 from eventing.broker.config import ConfigError
 from eventing.broker.engine import Limits
 from eventing.broker.log import LogError
+from eventing.broker.logs import FORMATS, configure_logs
 from eventing.broker.retention import Retention
 from eventing.broker.server import Settings, run
 
@@ -66,11 +66,13 @@ def settings_of(arguments: Sequence[str], environ: dict[str, str]) -> Settings:
     add("--retain-bytes", Retention.max_bytes, "their size")
     add("--retain-seconds", 0, "their age; 0: any")
     add("--log-level", "info", "debug, info, warning or error")
+    add("--log-format", environ.get("LOG_FORMAT", "auto"), "json, text, or auto: text on a terminal")
     given = parser.parse_args(arguments)
     files = given.files or [Path(part) for part in environ.get("BROKER_FILES", "").split()]
     if not files:
         parser.error("give the YAML of a Broker and its Triggers with -f")
-    logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    form = given.log_format if given.log_format in FORMATS else "text" if sys.stderr.isatty() else "json"
+    configure_logs(given.log_level, form)
     return Settings(
         files=tuple(files),
         urls=dict(_pair(parser, text) for text in given.map or environ.get("BROKER_MAP", "").split()),
@@ -95,6 +97,7 @@ def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     settings = settings_of(sys.argv[1:] if arguments is None else arguments, dict(os.environ))
+    os.umask(0o077)  # the events in the file are nobody else's to read
     try:
         uvloop.run(run(settings))
     except (ConfigError, LogError) as error:

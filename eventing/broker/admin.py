@@ -29,12 +29,24 @@ from eventing.broker.dump import as_kn, as_yaml
 from eventing.broker.engine import Engine, Outcome
 from eventing.broker.history import MAX_PAGE_EVENTS, History
 from eventing.broker.metrics import Metrics
-from eventing.broker.web import Answer, Problem, Receive, Request, Room, Scope, Send, json_answer, read_body
+from eventing.broker.web import (
+    PROTECTIVE,
+    Answer,
+    Problem,
+    Receive,
+    Request,
+    Room,
+    Scope,
+    Send,
+    json_answer,
+    read_body,
+)
 
 MAX_BODY_BYTES = 256 << 10
 MAX_DIGITS = 18
 MAX_READING_BYTES = 16 << 20
 FOLLOW_POLL_S = 0.25
+MAX_FOLLOWERS = 32  # each asks the log four times a second
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -48,6 +60,7 @@ class Admin:
         self._history = History(engine)
         self._room = Room(MAX_READING_BYTES)
         self._started_ms = now_ms()
+        self._followers = 0
 
     @staticmethod
     def owns(path: str) -> bool:
@@ -57,7 +70,7 @@ class Admin:
         """Raises Problem."""
         request = Request(scope, await read_body(scope, receive, MAX_BODY_BYTES, self._room))
         if not request.path.startswith("/-/"):
-            return await self._probe(request.path).send(send)
+            return await self._probe(request).send(send)
         request.check_origin(self._allowed_hosts)
         parts = request.path.removeprefix("/-/").split("/")
         if (
@@ -95,14 +108,14 @@ class Admin:
                 return lambda _: self._detach(f"{namespace}/{name}")
             case ["GET", "dump"]:
                 return self._dump
-        raise Problem(
-            404, f"there is no {method} /-/{'/'.join(parts)} here: see eventing/README.md for what there is"
-        )
+        raise Problem(404, "there is no such thing under /-/: see eventing/README.md for what there is")
 
-    def _probe(self, path: str) -> Answer:
-        if path == "/metrics":
+    def _probe(self, request: Request) -> Answer:
+        if request.method not in ("GET", "HEAD"):
+            raise Problem(405, "ask for this with GET", {"allow": "GET, HEAD"})
+        if request.path == "/metrics":
             return Answer(200, self._metrics.text(), _METRICS_TYPE)
-        if path == "/readyz" and self.stopping.is_set():
+        if request.path == "/readyz" and self.stopping.is_set():
             return json_answer({"ready": False, "reason": "stopping"}, 503)
         return json_answer({"ready": True})
 
@@ -118,6 +131,7 @@ class Admin:
                 "last_event": engine.log.next_seq - 1,
                 "refused": refused,
                 "waiting_to_be_written": engine.log.waiting_events,
+                "trouble": engine.log.trouble,
                 "config_error": self.config_error,
                 "brokers": sorted(engine.brokers),
                 "triggers": [_standing(dispatcher) for dispatcher in engine.dispatchers.values()],
@@ -132,9 +146,18 @@ class Admin:
 
     async def _follow(self, request: Request, receive: Receive, send: Send) -> None:
         """New events as they come, one JSON object a line, until the client goes or the broker stops."""
+        if self._followers >= MAX_FOLLOWERS:
+            raise Problem(503, f"{MAX_FOLLOWERS} follow already: end one of them", {"retry-after": "5"})
+        self._followers += 1
+        try:
+            await self._write_news(request, receive, send)
+        finally:
+            self._followers -= 1
+
+    async def _write_news(self, request: Request, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(receive())  # the body was read: what comes now is the end
         after = request.number("after", self._engine.log.next_seq - 1)
-        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store"), *PROTECTIVE]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while not self.stopping.is_set() and not gone.done():
             events = await self._history.events(after, MAX_PAGE_EVENTS, request.query.get("type"))

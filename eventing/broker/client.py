@@ -14,7 +14,7 @@ import httptools
 from multidict import CIMultiDict
 from yarl import URL
 
-from eventing.codec import encode_binary
+from eventing.codec import encode_binary, encode_structured
 from eventing.event import Event
 from eventing.sender import Answer
 
@@ -47,10 +47,18 @@ class Client:
         self._max_answer_bytes = max_answer_bytes
         self._idle: dict[tuple[str, int, bool], list[_Connection]] = {}
 
-    async def post(self, url: str, event: Event, *, timeout_ms: int, headers: Mapping[str, str]) -> Answer:
-        """One attempt, in binary mode. Network trouble and timeouts are answers without a status."""
-        event_headers, body = encode_binary(event)
+    async def post(
+        self,
+        url: str,
+        event: Event,
+        *,
+        timeout_ms: int,
+        headers: Mapping[str, str],
+        structured: bool = False,
+    ) -> Answer:
+        """One attempt, in binary or structured mode. Network trouble and timeouts are answers, not raised."""
         try:
+            event_headers, body = encode_structured(event) if structured else encode_binary(event)
             target = _target(url)
             request = _request(target, event_headers | dict(headers), body)
             async with asyncio.timeout(timeout_ms / 1000):
@@ -103,6 +111,7 @@ class _Connection(asyncio.Protocol):
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
         self._size = 0
+        self._received = 0  # bytes of the answer, whatever they are
         self._begun = self._ended_by_close = False
 
     async def exchange(self, request: bytes) -> Answer | None:
@@ -111,6 +120,7 @@ class _Connection(asyncio.Protocol):
             return None
         self._answer = asyncio.get_running_loop().create_future()
         self._begun = False
+        self._received = 0
         self._transport.write(request)
         try:
             return await self._answer
@@ -135,6 +145,9 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._finish(Answer(None, error=f"the answer is not HTTP: {error}"), keep=False)
+        self._received += len(data)
+        if self._received > 2 * self._max_answer_bytes + MAX_HEADER_BYTES:  # a header or a trailer without end
+            self._finish(Answer(None, error="the answer is too long"), keep=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self in self._idle:
@@ -162,7 +175,8 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._size = 0
         names = {name.lower() for name, _ in self._headers}
-        self._ended_by_close = not names & {"content-length", "transfer-encoding"}
+        final = self._is_final()
+        self._ended_by_close = final and not names & {"content-length", "transfer-encoding"}
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
@@ -171,8 +185,13 @@ class _Connection(asyncio.Protocol):
             self._finish(self._made(), keep=False)
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() >= 200:  # before: 100 Continue, 103 Early Hints
+        if self._is_final():
             self._finish(self._made(), keep=self._parser.should_keep_alive())
+
+    def _is_final(self) -> bool:
+        """Whether this is the answer; below 200 (100 Continue, 103 Early Hints) it is still to come."""
+        status: int = self._parser.get_status_code()
+        return status >= 200 or status == 101
 
     def _made(self) -> Answer:
         body = b"".join(self._body)[: self._max_answer_bytes]

@@ -21,6 +21,8 @@ API = "eventing.knative.dev/v1"
 ORDER = "kafka.eventing.knative.dev/delivery.order"  # Knative's Kafka broker: ordered | unordered
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"  # Knative's RabbitMQ broker: 1 to 1000
 MAX_PARALLELISM = 1_000
+MAX_FILE_BYTES = 4 << 20
+MAX_FILE_VALUES = 100_000  # with every alias written out
 # Two groups of a function's commit: one gathers while the other is written. With half as many, groups are
 # smaller and a trade costs more; with twice as many, a slow store makes events wait past their deadline.
 DEFAULT_PARALLELISM = 64
@@ -56,6 +58,7 @@ class TriggerSpec:
     dead_letter_url: str | None
     ordered: bool
     parallelism: int
+    structured: bool
     document: Document = field(repr=False)
 
     @property
@@ -113,7 +116,11 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 def read_map(file: Path) -> dict[str, str]:
     """A map file: `name=url` a line, `#` for comments. Raises ConfigError."""
     urls = {}
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
         if text:
             name, _, url = text.partition("=")
@@ -123,14 +130,45 @@ def read_map(file: Path) -> dict[str, str]:
     return urls
 
 
+def read_yaml(file: Path) -> list[Any]:
+    """The documents of a file. Raises ConfigError, also for one that is small and stands for a lot."""
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"{file}: is larger than {MAX_FILE_BYTES} bytes: split it")
+        parts = list(yaml.safe_load_all(file.read_text()))
+        size = sum(map(_Expanded().size, parts))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if size > MAX_FILE_VALUES:
+        raise ConfigError(f"{file}: stands for more than {MAX_FILE_VALUES} values: use fewer aliases")
+    return parts
+
+
+class _Expanded:
+    """Counts values with each alias written out; each object is looked at once, however often it is named."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}
+
+    def size(self, value: object) -> int:
+        """Raises ValueError for what holds itself."""
+        if not isinstance(value, dict | list):
+            return 1
+        size = self._sizes.get(id(value))
+        if size == 0:
+            raise ValueError("an alias stands within what it names")
+        if size is None:
+            self._sizes[id(value)] = 0
+            held = value.values() if isinstance(value, dict) else value
+            size = self._sizes[id(value)] = 1 + sum(map(self.size, held))
+        return size
+
+
 def documents_of(files: Iterable[Path]) -> list[tuple[str, Document]]:
     """(where, document) of each Broker and Trigger in the files. Raises ConfigError."""
     found: list[tuple[str, Document]] = []
     for file in files:
-        try:
-            parts = list(yaml.safe_load_all(file.read_text()))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{file}: {error}") from error
+        parts = read_yaml(file)
         for number, part in enumerate(parts, 1):
             if isinstance(part, dict) and part.get("kind") in ("Broker", "Trigger"):
                 if str(part.get("apiVersion", "")).partition("/")[0] == "eventing.knative.dev":
@@ -181,7 +219,8 @@ def parse_trigger(
     parallelism: int = DEFAULT_PARALLELISM,
 ) -> TriggerSpec:
     """A Trigger of one of `brokers`. Its `delivery` replaces the Broker's as a whole, sink included, as the
-    multi-tenant broker does (its Subscription takes the one or the other). Raises ConfigError.
+    multi-tenant broker does (its Subscription takes the one or the other); a `format` counts only there.
+    Raises ConfigError.
     """
     if document.get("kind") != "Trigger":
         raise ConfigError(f"{where}: kind must be Trigger, not {document.get('kind')!r}")
@@ -218,6 +257,7 @@ def parse_trigger(
         dead_letter_url=dead_letter_url,
         ordered=_order(notes.get(ORDER, "unordered"), where),
         parallelism=_parallelism(notes.get(PARALLELISM, parallelism), where),
+        structured=fields.get("delivery") is not None and delivery.event_format == "json",
         document=document,
     )
 

@@ -4,16 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from eventing.broker.buckets import Buckets
 from eventing.broker.config import TriggerSpec
 from eventing.broker.log import Log
 from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
 from eventing.broker.schema import Counts, Delivery, State, Stored
 from eventing.delivery import Verdict, delay_ms, error_attributes, parse_retry_after, verdict
 from eventing.event import Event
+from eventing.identity import identity
 from eventing.sender import Answer
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_MS = 300_000  # a KService's own limit (timeoutSeconds) is 300 s unless it says otherwise
 ORDER_KEY = "partitionkey"
 BROKEN_PAUSE_MS = 1_000
+DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _ONE_MS = 0.001
 
 
@@ -32,7 +36,7 @@ class Post(Protocol):
     """One attempt over HTTP; whatever goes wrong is in the Answer."""
 
     def __call__(
-        self, url: str, event: Event, *, timeout_ms: int, headers: Mapping[str, str]
+        self, url: str, event: Event, *, timeout_ms: int, headers: Mapping[str, str], structured: bool
     ) -> Awaitable[Answer]: ...
 
 
@@ -68,6 +72,7 @@ class Dispatcher:
         self.delivered = self.retried = self.dead_lettered = 0
         self.open, self.open_bytes, self.kept = backlog.open, backlog.open_bytes, backlog.kept
         self.attempts: dict[tuple[Verdict, int | None], int] = {}
+        self.delivery_seconds = Buckets(DELIVERY_SECONDS)  # from an event's acceptance to its delivery
         self.last_error: dict[str, Any] | None = None
         self.schedule = Schedule(max(backlog.first - 1, 0), backlog.last)
         self._log, self._post, self._reply = log, post, reply
@@ -189,18 +194,20 @@ class Dispatcher:
             if url is None:  # the sink was taken away meanwhile
                 return self._keep(item)
             event = stored.event.with_attributes(**msgspec.json.decode(item.error or b"{}"))
-            headers = {"Kn-Namespace": spec.namespace}
+            headers, structured = {"Kn-Namespace": spec.namespace}, False
         else:
-            url, event = spec.subscriber_url, stored.event
+            url, event, structured = spec.subscriber_url, stored.event, spec.structured
             headers = {"Kn-Namespace": spec.namespace, "Prefer": "reply"}
         if item.attempts:
             headers["Delivery-Attempt"] = str(item.attempts + 1)
         timeout_ms = spec.delivery.timeout_ms or DEFAULT_TIMEOUT_MS
-        answer = await self._post(url, event, timeout_ms=timeout_ms, headers=headers)
+        answer = await self._post(url, event, timeout_ms=timeout_ms, headers=headers, structured=structured)
         item.attempts += 1
         answer, judged = await self._judge(item, stored, answer)
         item.status = answer.status
         self._count(judged, answer.status)
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_attempt(item, event, judged)
         if judged is Verdict.DONE:
             self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
         elif judged is Verdict.RETRY and item.attempts <= spec.delivery.retry:
@@ -209,11 +216,18 @@ class Dispatcher:
             self._give_up(item, url, answer)
         return None
 
+    def _log_attempt(self, item: Item, event: Event, judged: Verdict) -> None:
+        said = {"trigger": self.spec.key, "number": item.seq, "attempt": item.attempts}
+        said |= {"to": item.state.name, "status": item.status, "verdict": judged.name}
+        logger.debug("delivery", extra=said | identity(event.attributes))
+
     async def _judge(self, item: Item, stored: Stored, answer: Answer) -> tuple[Answer, Verdict]:
         """The verdict on an answer; a reply is put into the broker first, and is part of it."""
         if not answer.body and "ce-specversion" not in answer.headers:
             return answer, verdict(answer.status, b"", False)
         event = answer.reply()
+        if event is None and not answer.body:  # its ce- headers are no event: that is not done
+            answer = replace(answer, body=b"the answer's ce- headers are no event")
         judged = verdict(answer.status, answer.body, event is not None)
         if judged is Verdict.DONE and event is not None and item.state is State.PENDING:
             refused = await self._reply(stored, event)
@@ -252,6 +266,7 @@ class Dispatcher:
     def _settle(self, item: Item, state: State) -> None:
         if state is State.DELIVERED:
             self.delivered += 1
+            self.delivery_seconds.add((now_ms() - item.received_ms) / 1000)
         else:
             self.dead_lettered += 1
         item.state = state

@@ -135,8 +135,7 @@ class Engine:
 
         try:
             await self.log.synced(deliver)
-        except LogError as error:
-            logger.error("events were refused: %s", error)  # noqa: TRY400 - the text says it all
+        except LogError:  # it has been told, once for the whole group
             for stored, matching in taken:
                 for dispatcher in matching:
                     dispatcher.expect(stored.size, -1)

@@ -8,7 +8,7 @@
 | POST /                                             | 404                                                 |
 | a path that is not /{namespace}/{broker}           | 400                                                 |
 | not a valid CloudEvent; knativebrokerttl used up   | 400                                                 |
-| a CloudEvents format that is not JSON              | 415                                                 |
+| a CloudEvents format that is not JSON; compressed  | 415                                                 |
 | no such broker                                     | 404                                                 |
 | body or batch too large                            | 413                                                 |
 | the backlog of a trigger that wants it is full     | 429 with Retry-After                                |
@@ -17,7 +17,8 @@
 (knative.dev/eventing v0.50, pkg/broker/ingress; the last four lines are ours.)
 """
 
-from eventing.broker.engine import Engine, Outcome
+from eventing.broker.engine import Outcome
+from eventing.broker.traced import Accepts
 from eventing.broker.web import Answer, Problem, Receive, Room, Scope, Send, read_body
 from eventing.codec import decode
 from eventing.event import BadEvent
@@ -47,9 +48,9 @@ _REFUSALS = {
 
 
 class Ingress:
-    """ASGI application for one engine."""
+    """ASGI application for one engine, or what stands before it."""
 
-    def __init__(self, engine: Engine, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, engine: Accepts, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._engine = engine
         self._max_body_bytes = max_body_bytes
         self._room = Room(max(MAX_READING_BYTES, max_body_bytes))

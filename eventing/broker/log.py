@@ -11,6 +11,7 @@ number, trigger). There is no index on anything random.
 import asyncio
 import contextlib
 import fcntl
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,8 @@ from eventing.broker.schema import (
     stored,
 )
 from eventing.event import Event
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,6 +69,7 @@ class Log:
         self.path = path
         self.next_seq = 1
         self.waiting_bytes = 0
+        self.trouble = ""  # why the last group with something to write could not be written
         self.total_bytes = 0  # of all events stored or about to be; what is deleted later is not taken off
         self._on_group = on_group
         self._group = _Group()
@@ -94,7 +98,9 @@ class Log:
             self._write_db = await self._in(self._writer, connect, self.path)
             self._read_db = await self._in(self._reader, connect_reader, self.path)
         except sqlite3.Error as error:
-            raise LogError(f"{self.path}: {error}. Choose another --data, or move the file away") from error
+            raise LogError(
+                f"{self.path}: {error}. Make room, choose another --data, or move the file away"
+            ) from error
         [(last, self.total_bytes)] = await self.read(
             "SELECT coalesce(max(seq), 0), coalesce(sum(bytes), 0) FROM events"
         )
@@ -231,7 +237,11 @@ class Log:
         except (
             Exception
         ) as error:  # whatever it is, those who wait must be told and the next group be written
-            failure = LogError(f"{self.path}: {error}. Nothing of this group was accepted; is the disk full?")
+            failure = LogError(
+                f"the broker takes no events, as {self.path} can't be written: {error}. "
+                "Make room, or see to the disk: it goes on by itself"
+            )
+        self._tell(group, failure)
         self.waiting_bytes -= group.size
         if failure is None:
             for then in group.committed:
@@ -252,6 +262,16 @@ class Log:
         self._group.counts = group.counts | self._group.counts
         await asyncio.sleep(FAILED_PAUSE_S)
         return False
+
+    def _tell(self, group: _Group, failure: LogError | None) -> None:
+        """Log the first of several failures, and the first group after them that had something to write."""
+        if failure is not None:
+            if not self.trouble:
+                logger.error("%s", failure)
+            self.trouble = str(failure)
+        elif self.trouble and (group.events or group.deliveries):
+            logger.info("%s can be written again", self.path)
+            self.trouble = ""
 
     def _write(self, group: _Group) -> None:
         db = self._write_db

@@ -1,13 +1,29 @@
 """Prometheus metrics: read from the engine when asked for, so that an event costs nothing more."""
 
+import platform
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from eventing import __version__
 from eventing.broker.dispatch import Dispatcher, now_ms
 from eventing.broker.engine import Engine, Outcome
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
@@ -20,6 +36,14 @@ class Metrics(Collector):
         self._engine: Engine | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        build = Gauge(
+            "broker_build_info",
+            "Always 1; what runs here",
+            ["version", "python"],
+            registry=self._registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
         self._events = Histogram(
             "broker_group_events", "Events written in one commit", buckets=_SIZES, registry=self._registry
         )
@@ -77,6 +101,11 @@ def _of_triggers(dispatchers: Iterable[Dispatcher]) -> Iterator[Metric]:
     attempts = CounterMetricFamily(
         "broker_trigger_attempts", "Attempts since the start", labels=["trigger", "verdict", "status"]
     )
+    seconds = HistogramMetricFamily(
+        "broker_trigger_delivery_seconds",
+        "From an event's acceptance to its delivery, replays included",
+        labels=label,
+    )
     for dispatcher in dispatchers:
         name = [dispatcher.spec.key]
         totals = dispatcher.totals()
@@ -88,6 +117,8 @@ def _of_triggers(dispatchers: Iterable[Dispatcher]) -> Iterator[Metric]:
         kept.add_metric(name, dispatcher.kept)
         delivered.add_metric(name, totals.delivered)
         dead.add_metric(name, totals.dead_lettered)
+        waits = dispatcher.delivery_seconds
+        seconds.add_metric(name, waits.cumulative(), waits.sum)
         for (verdict, status), count in dispatcher.attempts.items():
             attempts.add_metric([*name, verdict.value, "none" if status is None else str(status)], count)
-    yield from (backlog, size, flying, oldest, kept, delivered, dead, attempts)
+    yield from (backlog, size, flying, oldest, kept, delivered, dead, attempts, seconds)

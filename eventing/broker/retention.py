@@ -59,8 +59,9 @@ class Sweeper:
                     pass
                 await self.look_back()
                 await self._log.change(_give_back)
-            except (LogError, sqlite3.Error):
-                logger.exception("old events could not be deleted, it will be tried again")
+            except (LogError, sqlite3.Error) as error:
+                if not self._log.trouble:  # else it has been told
+                    logger.error("old events could not be deleted, it is tried again: %s", error)  # noqa: TRY400
             await asyncio.sleep(PAUSE_S)
 
     async def sweep(self, now_ms: int) -> bool:

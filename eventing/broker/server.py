@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from eventing.bounded_http import BoundedProtocol
 from eventing.broker.admin import Admin
 from eventing.broker.client import Client
 from eventing.broker.config import AddressMap, Config, ConfigError, documents_of, files_of, load, read_map
@@ -19,7 +20,9 @@ from eventing.broker.ingress import MAX_BODY_BYTES, Ingress
 from eventing.broker.log import Log
 from eventing.broker.metrics import Metrics
 from eventing.broker.retention import Retention, Sweeper
+from eventing.broker.traced import TracedEngine, traced_post
 from eventing.broker.web import Answer, Disconnected, Problem, Receive, Scope, Send
+from eventing.tracing import make_tracer
 
 logger = logging.getLogger(__name__)
 
@@ -82,11 +85,15 @@ async def run(settings: Settings) -> None:
     with socket.create_server((settings.host, settings.port), backlog=BACKLOG) as listener:
         await log.open()
         client = Client(settings.max_body_bytes)
-        engine = Engine(log, client.post, addresses, settings.limits)
+        tracer = make_tracer("broker")
+        post = traced_post(client.post, tracer) if tracer else client.post
+        engine = Engine(log, post, addresses, settings.limits)
         metrics.watch(engine)
         await engine.apply(config)
         admin = Admin(engine, metrics, settings.allowed_hosts)
-        app = Application(Ingress(engine, settings.max_body_bytes), admin)
+        app = Application(
+            Ingress(TracedEngine(engine, tracer) if tracer else engine, settings.max_body_bytes), admin
+        )
         helpers = (
             asyncio.create_task(_watch(source, engine, admin)),
             asyncio.create_task(Sweeper(log, settings.retention).run()),
@@ -98,6 +105,8 @@ async def run(settings: Settings) -> None:
         await engine.stop(settings.grace_s)
         await client.close()
         await log.close()
+        if tracer:
+            await asyncio.to_thread(tracer.close)
     logger.info("stopped: %d events accepted since the start", engine.accepted)
 
 
@@ -107,7 +116,8 @@ async def _serve(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            host=settings.host,
+            http=type("Protocol", (BoundedProtocol,), {"allowed_hosts": settings.allowed_hosts}),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -127,8 +137,9 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     host, port = listener.getsockname()[:2]
-    for broker in engine.brokers:
-        print(f"Broker {broker}: http://{host}:{port}/{broker}", flush=True)
+    with contextlib.suppress(OSError):  # it may go to a full disk
+        for broker in engine.brokers:
+            print(f"Broker {broker}: http://{host}:{port}/{broker}", flush=True)
     await server.serve(sockets=[listener])
 
 
@@ -154,6 +165,9 @@ async def _watch(source: Source, engine: Engine, admin: Admin) -> None:
         except ConfigError as error:
             admin.config_error = str(error)
             logger.error("kept the former configuration: %s", error)  # noqa: TRY400 - the text says it all
+        except Exception as error:  # whatever it is, the next change must be seen
+            admin.config_error = f"{type(error).__name__}: {error}"
+            logger.exception("kept the former configuration")
 
 
 class Application:
@@ -171,5 +185,5 @@ class Application:
         except Disconnected:
             pass
         except Exception:
-            logger.exception("%s %s", scope["method"], scope["path"])
+            logger.exception("a request failed", extra={"method": scope["method"], "path": scope["path"]})
             await Answer(500, b"the broker failed: see its log\n", "text/plain").send(send)

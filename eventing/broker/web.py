@@ -14,7 +14,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+# No answer here is a page: it may load nothing, be framed by nobody, and not be read as of another type.
+PROTECTIVE: Headers = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+]
+MAX_SHOWN = 40  # characters of what came, in an answer about it
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_OWN_SITE = ("none", "same-origin")
 
 
 class Problem(Exception):
@@ -42,7 +51,7 @@ class Answer:
     headers: Mapping[str, str] | None = None
 
     async def send(self, send: Send) -> None:
-        headers: Headers = [(b"content-length", str(len(self.body)).encode())]
+        headers: Headers = [(b"content-length", str(len(self.body)).encode()), *PROTECTIVE]
         if self.content_type:
             headers.append((b"content-type", self.content_type.encode()))
         headers += [(name.encode(), value.encode()) for name, value in (self.headers or {}).items()]
@@ -71,10 +80,12 @@ class Room:
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int, room: Room) -> bytes:
-    """The request's body. Raises Problem (413, 503) as soon as it can't be taken, and Disconnected."""
+    """The request's body. Raises Problem (413, 415, 503) as soon as it can't be taken, and Disconnected."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > max_bytes:
             raise _too_large(max_bytes)
+        if name == b"content-encoding" and value.lower() != b"identity":
+            raise Problem(415, "a content-encoding is not read here: send the body as it is")
     chunks, size = list[bytes](), 0
     try:
         while True:
@@ -116,7 +127,7 @@ class Request:
         """A whole number of the query. Raises Problem."""
         text = self.query.get(name, str(default))
         if not text.isdecimal() or len(text) > 18:
-            raise Problem(400, f"{name} must be a whole number, not {text!r}")
+            raise Problem(400, f"{name} must be a whole number, not {text[:MAX_SHOWN]!r}")
         return min(int(text), most)
 
     def json(self) -> dict[str, Any]:
@@ -133,14 +144,14 @@ class Request:
         """Refuse what another site makes a browser send. Raises Problem."""
         host = self.headers.get("host", "")
         if _host_name(host) not in allowed_hosts | _LOOPBACK:
-            raise Problem(
-                403, f"Host {host!r} is not allowed here: use 127.0.0.1, or start with --allow-host"
-            )
+            raise Problem(403, "this Host is not allowed here: use 127.0.0.1, or start with --allow-host")
+        if self.headers.get("sec-fetch-site", "none") not in _OWN_SITE:
+            raise Problem(403, "a page of another site may not ask anything here")
         if self.method in ("GET", "HEAD"):
             return
         origin = self.headers.get("origin")
         if origin is not None and origin != f"http://{host}":
-            raise Problem(403, f"Origin {origin!r} may not change anything here")
+            raise Problem(403, "a page of another site may not change anything here")
         if (
             self.method == "POST"
             and self.headers.get("content-type", "").partition(";")[0] != "application/json"

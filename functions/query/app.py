@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from flask import Flask, Response, g, request
 from flask.ctx import RequestContext
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from eventing.credentials import Credentials
+from functions import metrics
 from functions.query import dead_letters, events, prices, service, ticker_list, tickers, totals, trades
 from functions.query.bodies import Body, encode
-from functions.query.measures import Measures
 from functions.query.operation import NoQuery, Operation, parse_query
 from functions.query.outgoing import Broker
-from functions.query.paths import PATH_SLASH, take_request
+from functions.query.paths import take_parameter, take_request
 from functions.query.problems import Problem
 from functions.query.recent import Recent
 from functions.query.reference import Reference
@@ -76,28 +76,29 @@ def create_app(
     clock_ms: Callable[[], int] = _now_ms,
     broker_url: str | None = None,
     broker_status_url: str | None = None,
+    credentials: Credentials | None = None,
     allowed_hosts: tuple[str, ...] = (),
     dashboard: Path = DASHBOARD,
     new_epoch: Callable[[], str] = _new_epoch,
+    run_aside: Callable[[Callable[[], None]], None] | None = None,
 ) -> Flask:
     """The read API and the page, over a store that connects at its first use.
 
     `broker_url` is where replayed and sent events go (None: that is not possible here), `broker_status_url`
-    the local broker's status page. `allowed_hosts` are names, besides localhost and IP addresses, under which
-    requests that change something are taken; "*" for any, where the ingress checks. Raises ValueError for
-    a bad URL.
+    the local broker's status page, `credentials` what the broker is shown. `allowed_hosts` are names, besides
+    localhost and IP addresses, under which requests that change something are taken; "*" for any, where the
+    ingress checks. `run_aside` starts a thread, so that a refresh of the list keeps no request waiting.
+    Raises ValueError for a bad URL.
     """
     listings = load_listings()
-    measures = Measures()
     services = Services(
         store=store,
-        table=TickerTable(store.read_changed_summaries, listings, clock_ms, new_epoch),
+        table=TickerTable(store.read_changed_summaries, listings, clock_ms, new_epoch, run_aside),
         recent=Recent(clock_ms),
         listings=listings,
         clock_ms=clock_ms,
-        broker=Broker(broker_url, broker_status_url) if broker_url else None,
+        broker=Broker(broker_url, broker_status_url, credentials=credentials) if broker_url else None,
         allowed_hosts=allowed_hosts,
-        registry=measures.registry,
     )
     app = QueryApp("tradewind-query", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -107,7 +108,7 @@ def create_app(
     for path, name, page in [*Reference(OPERATIONS).pages(), *Pages(dashboard).pages()]:
         app.add_url_rule(path, name, page, methods=["GET"])
     app.before_request(_start)
-    app.after_request(partial(_finish, measures))
+    app.after_request(_finish)
     app.register_error_handler(Exception, _answer_error)
     return app
 
@@ -115,7 +116,7 @@ def create_app(
 def _add_operation(app: Flask, services: Services, operation: Operation) -> None:
     def view(**path: str) -> Response:
         query = parse_query(operation.query, request.args)
-        arguments: list[Any] = [value.replace(PATH_SLASH, "/") for value in path.values()]
+        arguments: list[Any] = [take_parameter(name, value) for name, value in path.items()]
         if operation.query is not NoQuery:
             arguments.append(query)
         answer = operation.handler(services, *arguments)
@@ -133,11 +134,13 @@ def _start() -> None:
         raise Problem(414, f"the URL is longer than {MAX_URL_LENGTH} characters: shorten its parameters")
 
 
-def _finish(measures: Measures, response: Response) -> Response:
+def _finish(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     elapsed_s = time.perf_counter() - g.started if "started" in g else 0.0
-    measures.count(request.endpoint or "none", response.status_code, elapsed_s)
+    operation = request.endpoint or "none"
+    metrics.QUERY_REQUESTS.labels(operation, str(response.status_code)).inc()
+    metrics.QUERY_REQUEST_SECONDS.labels(operation).observe(elapsed_s)
     return response
 
 

@@ -114,8 +114,7 @@ def _send(broker: Broker, headers: dict[str, str], body: bytes) -> BrokerAnswer:
 
 
 def _find(services: Services, key: str) -> DeadLetter:
-    letters = services.store.read_dead_letters(MAX_LETTERS, waiting_only=False)
-    letter = next((letter for letter in letters if letter.key == key), None)
+    letter = services.store.read_dead_letter(key)
     if letter is None:
         raise Problem(404, "there is no dead letter with this key: GET /v1/dead-letters lists them")
     return letter

@@ -1,5 +1,6 @@
 """Raw events as the functions saw them, with their verdicts; and one event passed on to the broker."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -18,14 +19,44 @@ from functions.query.views import Time
 from trades.store import MAX_NOTES_PER_FUNCTION, EventNote
 
 STRUCTURED = "application/cloudevents+json"
-MAX_FUNCTIONS = 8  # whose notes are looked through for a filter
+MAX_NOTES = MAX_NOTES_PER_FUNCTION * 8  # looked through for a filter: all notes of eight functions
+MAX_VALUE_LENGTH = 256  # of a source or id in a note; longer ones are cut there
 MAX_ANSWER_TEXT = 2_000
+VERDICTS = {
+    "STORED": "its trades are in the store",
+    "COUNTED": "its trades are in the summaries",
+    "DUPLICATE": "it was done before, so nothing changed",
+    "DONE": "a function of one's own has done with it",
+    "REPLIED": "this event is what the function answered, and the broker publishes",
+    "CONFLICT": "its source and id came before with other data",
+    "OVERFLOW": "a sum would be too large",
+    "BAD_REQUEST": "it is wrong in itself",
+    "UNAVAILABLE": "not done yet: the broker tries again",
+}
 
 
 class EventsQuery(msgspec.Struct, frozen=True):
     """Which of the recent events."""
 
-    limit: Annotated[int, Meta(ge=1, le=500, description="events")] = 50
+    limit: Annotated[int, Meta(ge=1, le=500, description="deliveries and replies")] = 50
+    source: (
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=MAX_VALUE_LENGTH, description="only events of this source"),
+        ]
+        | UnsetType
+    ) = UNSET
+    id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=MAX_VALUE_LENGTH,
+                description="only events with this id; with `source`, all that is known of one event",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     function: (
         Annotated[str, Meta(min_length=1, max_length=64, description="only what this function saw")]
         | UnsetType
@@ -36,8 +67,7 @@ class EventsQuery(msgspec.Struct, frozen=True):
             Meta(
                 min_length=1,
                 max_length=32,
-                description="only events with this verdict: STORED, COUNTED, DUPLICATE, CONFLICT, OVERFLOW, "
-                "UNAVAILABLE, BAD_REQUEST",
+                description=f"only events with this verdict: {', '.join(VERDICTS)}",
             ),
         ]
         | UnsetType
@@ -45,13 +75,13 @@ class EventsQuery(msgspec.Struct, frozen=True):
 
 
 class SeenEvent(msgspec.Struct):
-    """One delivery of an event to one function."""
+    """One delivery of an event to one function, or an event that a function replied with."""
 
     function: str
     time: Time
     attributes: Annotated[dict[str, str], Meta(description="CloudEvents context attributes")]
     data: Payload
-    verdict: str
+    verdict: Annotated[str, Meta(description="; ".join(f"{name}: {what}" for name, what in VERDICTS.items()))]
     reason: Annotated[str, Meta(description="empty when there is nothing to say")]
 
 
@@ -62,19 +92,19 @@ class EventList(msgspec.Struct):
 
 
 def list_events(services: Services, query: EventsQuery) -> Body:
-    return services.recent.get(query, lambda: encode(_find(services, query)))
+    filters = {name: value for name in _FILTERS if (value := getattr(query, name)) is not UNSET}
+    count = MAX_NOTES if filters else query.limit
+    notes = services.recent.get(count, lambda: services.store.read_notes(count))  # all filters share a read
+    wanted = [note for note in notes if all(_FILTERS[name](note) == filters[name] for name in filters)]
+    return encode(EventList([_view(note) for note in wanted[: query.limit]]))
 
 
-def _find(services: Services, query: EventsQuery) -> EventList:
-    is_filtered = query.function is not UNSET or query.verdict is not UNSET
-    count = MAX_NOTES_PER_FUNCTION * MAX_FUNCTIONS if is_filtered else query.limit
-    notes = services.store.read_notes(count)
-    wanted = [note for note in notes if _is_wanted(note, query)]
-    return EventList([_view(note) for note in wanted[: query.limit]])
-
-
-def _is_wanted(note: EventNote, query: EventsQuery) -> bool:
-    return query.function in (UNSET, note.function) and query.verdict in (UNSET, note.verdict)
+_FILTERS: dict[str, Callable[[EventNote], str | None]] = {
+    "source": lambda note: note.attributes.get("source"),
+    "id": lambda note: note.attributes.get("id"),
+    "function": lambda note: note.function,
+    "verdict": lambda note: note.verdict,
+}
 
 
 def _view(note: EventNote) -> SeenEvent:

@@ -5,16 +5,14 @@ against one way: the content type (a form can't send JSON), Origin or Sec-Fetch-
 script), and the Host (DNS rebinding: a name of the attacker's that suddenly leads here, so that both agree).
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Request
 
+from eventing.hosts import is_host_allowed
 from functions.query.outgoing import Broker
 from functions.query.problems import Problem
 from functions.query.services import Services
-
-ANY_HOST = "*"
 
 
 def check_same_site(request: Request, allowed_hosts: tuple[str, ...], media_type: str) -> None:
@@ -24,7 +22,7 @@ def check_same_site(request: Request, allowed_hosts: tuple[str, ...], media_type
     if not is_host_allowed(request.host, allowed_hosts):
         raise Problem(
             403,
-            f"this service is not known as {request.host[:80]!r}: use its IP address or localhost, "
+            "this service is not known by the name that it was called by: use its IP address or localhost, "
             "or allow the name with QUERY_ALLOWED_HOSTS",
         )
     origin = request.headers.get("Origin")
@@ -32,26 +30,6 @@ def check_same_site(request: Request, allowed_hosts: tuple[str, ...], media_type
         raise Problem(403, "this comes from a page of another site: only this site's own page may do it")
     if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
         raise Problem(403, "this comes from a page of another site: only this site's own page may do it")
-
-
-def is_host_allowed(host: str, allowed_hosts: tuple[str, ...]) -> bool:
-    """Addresses and localhost can't be rebound; other names have to be allowed."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if (
-        ANY_HOST in allowed_hosts
-        or name in allowed_hosts
-        or name == "localhost"
-        or name.endswith(".localhost")
-    ):
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def require_broker(services: Services) -> Broker:

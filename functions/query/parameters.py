@@ -20,7 +20,8 @@ TickerParameter = Annotated[
         min_length=1,
         max_length=MAX_TICKER_LENGTH,
         examples=["ASPS"],
-        description="percent-encoded where needed: `%2F` is a slash of the ticker",
+        description="percent-encoded where needed: `%2F` is a slash of the ticker. A blank at its end "
+        "(`%20`) is dropped: one after `.` or `..` keeps clients from taking it for a step up.",
     ),
 ]
 PriceParameter = Annotated[

@@ -7,6 +7,15 @@ from urllib.parse import unquote_to_bytes
 PATH_SLASH = "\x1f"  # stands for an encoded slash while the path is routed; no ticker has this character
 
 
+def take_parameter(name: str, value: str) -> str:
+    """A parameter of the path as it was meant: with its slashes, and a ticker without a blank at its end.
+
+    URL parsers resolve `..` (and `%2E%2E`) wherever they see it, so such a ticker is asked for as `..%20`.
+    """
+    value = value.replace(PATH_SLASH, "/")
+    return value.removesuffix(" ") if name == "ticker" else value
+
+
 def take_request(environ: dict[str, Any]) -> dict[str, Any]:
     """A WSGI environment of our own whose path has PATH_SLASH in place of `%2F`; the body goes with it.
 

@@ -2,8 +2,9 @@
 
 import msgspec
 from flask import Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from functions.metrics import exposition
 from functions.query.bodies import JSON, Body
 from functions.query.operation import Operation
 from functions.query.outgoing import Unreachable
@@ -24,8 +25,8 @@ def check_ready(services: Services) -> Body:
     return Body(b"ok\n", TEXT)
 
 
-def read_metrics(services: Services) -> Body:
-    return Body(generate_latest(services.registry), CONTENT_TYPE_LATEST)
+def read_metrics(_services: Services) -> Body:
+    return Body(exposition(), CONTENT_TYPE_LATEST)
 
 
 def read_schema(_services: Services, type: str) -> Body:  # noqa: A002 - named as in the path

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
-
 from functions.query.outgoing import Broker
 from functions.query.recent import Recent
 from functions.query.table import TickerTable
@@ -23,4 +21,3 @@ class Services:
     clock_ms: Callable[[], int]
     broker: Broker | None
     allowed_hosts: tuple[str, ...]
-    registry: CollectorRegistry

@@ -7,6 +7,7 @@ and may be scaled to zero. No I/O of its own: the store's read, the clock and ra
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import islice
 from threading import Lock
 from typing import NamedTuple, TypeVar, cast
@@ -15,10 +16,11 @@ from functions.query.cursor import Cursor
 from functions.query.rate import RateMeter
 from functions.query.views import encode_row
 from trades.listings import Listing
-from trades.store import ChangedSummaries, StoreUnavailable
+from trades.store import ChangedSummaries, StoreError, StoreUnavailable
 from trades.summary import Summary
 
 REFRESH_INTERVAL_MS = 250
+MAX_AGE_MS = 1_500  # what is shown while a refresh is on its way may have been read so long ago
 RELOAD_INTERVAL_MS = 300_000  # everything is read again now and then: a repair may have removed a ticker
 MAX_STARTS = 4_096  # refreshes whose store cursor is remembered, for clients that come from another table
 MAX_CACHED = 256  # answers kept until the next refresh
@@ -69,7 +71,11 @@ class TickerTable:
         listings: Mapping[str, Listing],
         clock_ms: Callable[[], int],
         new_epoch: Callable[[], str],
+        run_aside: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
+        """`run_aside`: how to refresh while the request that finds it due is answered from what is there."""
+        self._run_aside = run_aside
+        self._is_refreshing_aside = Lock()
         self._read_changed = read_changed
         self._listings = listings
         self._clock_ms = clock_ms
@@ -97,13 +103,35 @@ class TickerTable:
     def read(self, key: object, build: Callable[["TickerTable"], T]) -> T:
         """What `build` makes of the fresh table; remembered under `key` (which must tell all that it depends
         on) until the next refresh. Raises as the store's read does."""
-        self.refresh()
+        self._refresh_if_due()
         with self._lock:
             if key not in self._cache:
                 if len(self._cache) >= MAX_CACHED:
                     self._cache.clear()
                 self._cache[key] = build(self)
             return cast(T, self._cache[key])
+
+    def _refresh_if_due(self) -> None:
+        """Wait for the refresh where without it nothing could be shown, or only what is too old."""
+        now_ms = self._clock_ms()
+        read_ms = self._merged_ms if self._reloaded_ms is not None else None
+        if (
+            self._run_aside is None
+            or self._failure is not None
+            or not _is_within(now_ms, read_ms, MAX_AGE_MS)
+        ):
+            self.refresh()
+            return
+        is_due = not _is_within(now_ms, self._refreshed_ms, REFRESH_INTERVAL_MS)
+        if is_due and self._is_refreshing_aside.acquire(blocking=False):
+            self._run_aside(self._refresh_aside)
+
+    def _refresh_aside(self) -> None:
+        try:
+            with suppress(StoreError):  # kept for whoever asks next
+                self.refresh()
+        finally:
+            self._is_refreshing_aside.release()
 
     def refresh(self) -> None:
         """Read what changed, unless that was done within the interval (also when it failed)."""

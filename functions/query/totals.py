@@ -12,8 +12,6 @@ from functions.query.times import format_ms
 from functions.query.views import Count, Dollars, Time
 from trades.ticks import format_ticks
 
-MAX_COUNTED_LETTERS = 100
-
 
 class Totals(msgspec.Struct):
     """Sums over everything that was counted, and how it goes."""
@@ -31,20 +29,15 @@ class Totals(msgspec.Struct):
             "null unless somebody asked in the seconds before"
         ),
     ]
-    dead_letters_waiting: Annotated[Count, Meta(le=MAX_COUNTED_LETTERS)]
-    dead_letters_more: Annotated[bool, Meta(description="more wait than are counted here")]
+    dead_letters_waiting: Annotated[Count, Meta(description="events that could not be handled")]
     server_time: Time
 
 
 def read_totals(services: Services) -> Totals:
     stored = services.recent.get("stored", services.store.read_stored_count)
-    waiting = services.recent.get("waiting", lambda: _count_waiting(services))
+    waiting = services.recent.get("waiting", services.store.count_dead_letters)
     totals = services.table.read(("totals", stored, waiting), lambda table: _sum(table, stored, waiting))
     return msgspec.structs.replace(totals, server_time=format_ms(services.clock_ms()))
-
-
-def _count_waiting(services: Services) -> int:
-    return len(services.store.read_dead_letters(MAX_COUNTED_LETTERS + 1))
 
 
 def _sum(table: TickerTable, stored: int, waiting: int) -> Totals:
@@ -56,8 +49,7 @@ def _sum(table: TickerTable, stored: int, waiting: int) -> Totals:
         value=format_ticks(table.notional_ticks),
         latest_trade_time=None if table.latest_ms is None else format_ms(table.latest_ms),
         trades_per_second=table.rate.per_second(),
-        dead_letters_waiting=min(waiting, MAX_COUNTED_LETTERS),
-        dead_letters_more=waiting > MAX_COUNTED_LETTERS,
+        dead_letters_waiting=waiting,
         server_time="",
     )
 

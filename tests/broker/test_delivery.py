@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import itertools
+import json
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -59,6 +60,35 @@ async def test_each_trigger_gets_what_its_filters_let_pass(
     assert subscriber.ids("/a") == ["0"]
     assert sorted(subscriber.ids("/p")) == ["0", "3"]
     assert sorted(subscriber.ids("/all")) == ["0", "1", "2", "3"]
+
+
+async def test_a_trigger_may_ask_for_structured_mode(
+    broker: "BrokerProcess", subscriber: "Subscriber"
+) -> None:
+    """`format` counts in the Trigger's own delivery, not for its dead letters (Knative's broker filter)."""
+    text = broker.yaml(
+        broker.trigger_yaml(
+            "json",
+            f"{subscriber.url}/json",
+            delivery=f"{{format: json, deadLetterSink: {{uri: '{subscriber.url}/dead'}}}}",
+        ),
+        broker.trigger_yaml("binary", f"{subscriber.url}/binary"),
+        delivery="{format: json}",
+    )
+    subscriber.answers["/json"] = lambda _: web.Response(status=400)
+    await broker.start(text)
+    await broker.send("1", "t", b'{"a": 1}', subject="s")
+    await broker.until(lambda: len(subscriber.calls) == 3)
+
+    calls = {call.path: call for call in subscriber.calls}
+    headers = calls["/json"].headers
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert headers["Prefer"] == "reply"
+    assert not [name for name in headers if name.lower().startswith("ce-")]
+    event = json.loads(calls["/json"].body)
+    assert (event["id"], event["subject"], event["data"]) == ("1", "s", {"a": 1})
+    for path in ("/binary", "/dead"):
+        assert (calls[path].headers["ce-id"], calls[path].body) == ("1", b'{"a": 1}')
 
 
 ATTEMPTS = [

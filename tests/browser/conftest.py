@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -24,8 +25,10 @@ import pytest
 from generator.symbols import load_symbols
 from tests.integration.conftest import free_port
 
-DEADLINE_S = 60.0
-WAIT_MS = 30_000
+DEADLINE_S = 90.0
+WAIT_MS = 60_000
+QUIET_MS = 1_500
+TEST_S = 400
 BATCH = 1_000
 ARGUMENTS = (
     "--headless=new",
@@ -37,15 +40,28 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Notes every flash there ever was: [ticker, "rose" or "fell"].
-RECORD_FLASHES = """
+# Notes every flash, [ticker, "rose" or "fell", arrow], and the most requests that were under way at once.
+RECORD = """
 window.flashes = [];
+window.most = 0;
+window.running = 0;
+window.originalFetch = window.fetch;
+window.fetch = async (...given) => {
+  window.most = Math.max(window.most, (window.running += 1));
+  try {
+    const answer = await originalFetch(...given);
+    return new Response(await answer.blob(), answer); // until all of it is here
+  } finally {
+    window.running -= 1;
+  }
+};
 const flashing = new WeakMap();
 new MutationObserver((changes) => {
   const nodes = changes.flatMap(({ target, addedNodes }) => [target, ...addedNodes]);
   for (const row of new Set(nodes.filter((node) => node.classList?.contains("row")))) {
     const kind = ["rose", "fell"].find((name) => row.classList.contains(name));
-    if (kind && kind !== flashing.get(row)) window.flashes.push([row.dataset.ticker, kind]);
+    const arrow = row.querySelector(".arrow")?.textContent;
+    if (kind && kind !== flashing.get(row)) window.flashes.push([row.dataset.ticker, kind, arrow]);
     flashing.set(row, kind);
   }
 }).observe(document, { subtree: true, childList: true, attributeFilter: ["class"] });
@@ -86,7 +102,7 @@ class Pipeline:
         return found
 
     def read(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
             return json.load(answer)
 
     def send(self, event_type: str, data: object) -> str:
@@ -100,7 +116,7 @@ class Pipeline:
             "ce-id": event_id,
         }
         request = urllib.request.Request(self.run["ingress_url"], json.dumps(data).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             assert answer.status == 202
         return event_id
 
@@ -135,8 +151,21 @@ class Pipeline:
 
         self.until(is_settled, f"{trades} trades stored and counted")
 
+    def until_traded(self, ticker: str, trades: int) -> None:
+        """Two functions write the one and the other."""
+
+        def is_settled() -> bool:
+            stored = self.read(f"/v1/tickers/{ticker}/trades?limit=1000")["trades"]
+            return bool(self.read(f"/v1/tickers/{ticker}")["trade_count"] == len(stored) == trades)
+
+        self.until(is_settled, f"{trades} trades of {ticker} stored and counted")
+
     def kill(self, name: str) -> None:
-        os.kill(int(self.run["processes"][name]["pid"]), signal.SIGKILL)
+        """With what it forked, which would go on answering for a moment; return when another has started."""
+        pid = self.run["processes"][name]["pid"]
+        os.killpg(pid, signal.SIGKILL)
+        self.until(lambda: self.run["processes"][name]["pid"] not in (0, pid), f"{name} starts again")
+        self.until(lambda: self.read("/v1/totals"), "it answers again")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -145,6 +174,24 @@ class Pipeline:
         finally:
             self.process.kill()
             self.process.wait()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Pipeline]:
+    """Once it answers; stopped however this ends."""
+    pipeline = Pipeline(folder)
+    try:
+        pipeline.until(lambda: pipeline.read("/v1/totals"), "it answers")
+        yield pipeline
+    finally:
+        pipeline.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a session starts a whole pipeline and a browser."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.fixture(scope="session")
@@ -157,23 +204,21 @@ def pipeline(
     tmp_path_factory: pytest.TempPathFactory, symbols: list[str], browser: Any
 ) -> Iterator[Pipeline]:
     """With one trade of each symbol, and none two alike. Tests trade in symbols of their own."""
-    pipeline = Pipeline(tmp_path_factory.mktemp("pipeline"))
-    pipeline.until(lambda: pipeline.read("/v1/totals"), "it answers")
-    start_ms = int(time.time() * 1_000) - 60_000
-    pipeline.trades(
-        [
-            {
-                "ticker": ticker,
-                "price": f"{1 + place * 7919 % 50_000 / 100:.2f}",
-                "volume": 1 + place * 104_729 % 90_001,
-                "timestamp": start_ms + place,
-            }
-            for place, ticker in enumerate(symbols)
-        ]
-    )
-    pipeline.until_counted(len(symbols))
-    yield pipeline
-    pipeline.stop()
+    with running(tmp_path_factory.mktemp("pipeline")) as pipeline:
+        start_ms = int(time.time() * 1_000) - 60_000
+        pipeline.trades(
+            [
+                {
+                    "ticker": ticker,
+                    "price": f"{1 + place * 7919 % 50_000 / 100:.2f}",
+                    "volume": 1 + place * 104_729 % 90_001,
+                    "timestamp": start_ms + place,
+                }
+                for place, ticker in enumerate(symbols)
+            ]
+        )
+        pipeline.until_counted(len(symbols))
+        yield pipeline
 
 
 @pytest.fixture(scope="session")
@@ -192,15 +237,35 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def until(page: Any, condition: Callable[[], object], what: str) -> None:
+    """Until it holds, while the page goes on."""
+    deadline_s = time.monotonic() + WAIT_MS / 1_000
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {WAIT_MS} ms: {what}"
+        page.wait_for_timeout(50)
+
+
 def wait(page: Any, expression: str, arg: object = None) -> None:
     """Until a JavaScript expression, or function of `arg`, is true.
 
     Playwright's `wait_for_function` uses eval, which the page's own policy forbids.
     """
-    deadline_s = time.monotonic() + WAIT_MS / 1_000
-    while not page.evaluate(expression, arg):
-        assert time.monotonic() < deadline_s, f"not within {WAIT_MS} ms: {expression}"
-        page.wait_for_timeout(50)
+    until(page, lambda: page.evaluate(expression, arg), expression)
+
+
+def wait_equal(page: Any, made: Callable[[], object], expected: Callable[[], object]) -> None:
+    """Until both give the same: what was on its way has come."""
+    last: list[object] = []
+
+    def are_equal() -> bool:
+        last[:] = made(), expected()
+        return last[0] == last[1]
+
+    try:
+        until(page, are_equal, "two things are equal")
+    except AssertionError:
+        assert last[0] == last[1]
+        raise
 
 
 @dataclass
@@ -218,13 +283,23 @@ class Tab:
         wait(self.page, "document.querySelector('[data-total=trades]').textContent.length > 1")
         return self.page
 
-    def note(self, said: Any) -> None:
-        if said.type in {"error", "warning"}:
-            self.errors.append(said.text)
-
     def asked(self, path: str) -> int:
         """How many requests went to that path."""
         return sum(path in request for request in self.requests)
+
+    def settle(self, path: str) -> int:
+        """Until no requests to that path come any more: how many went there."""
+        asked = -1
+
+        def is_quiet() -> bool:
+            nonlocal asked
+            before, asked = asked, self.asked(path)
+            if before != asked:
+                self.page.wait_for_timeout(QUIET_MS)
+            return before == asked
+
+        until(self.page, is_quiet, f"{path} is not asked any more")
+        return asked
 
 
 @pytest.fixture
@@ -236,7 +311,7 @@ def new_tab(browser: Any, pipeline: Pipeline) -> Iterator[Callable[..., Tab]]:
     def make(**options: Any) -> Tab:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
-        context.add_init_script(RECORD_FLASHES)
+        context.add_init_script(RECORD)
         page = context.new_page()
         page.set_default_timeout(WAIT_MS)
         tab = Tab(page, pipeline.url)

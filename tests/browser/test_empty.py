@@ -6,22 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Pipeline
+from tests.browser.conftest import WAIT_MS, Pipeline, running
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def quiet(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Pipeline]:
-    pipeline = Pipeline(tmp_path_factory.mktemp("quiet"))
-    pipeline.until(lambda: pipeline.read("/v1/totals"), "it answers")
-    yield pipeline
-    pipeline.stop()
+    with running(tmp_path_factory.mktemp("quiet")) as pipeline:
+        yield pipeline
 
 
 def test_the_command_that_it_shows_works(quiet: Pipeline, browser: Any) -> None:
     page = browser.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(WAIT_MS)
     page.goto(quiet.url)
     page.get_by_role("heading", name="No trade has been counted yet").wait_for()
     command = page.locator("symbols-view pre").inner_text()
@@ -32,7 +30,7 @@ def test_the_command_that_it_shows_works(quiet: Pipeline, browser: Any) -> None:
     page.get_by_role("heading", name="No event has been seen yet").wait_for()
     page.get_by_role("link", name="Symbols").click()
 
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert '"status":202' in done.stdout
     page.locator(".row[data-ticker=ASPS]").wait_for()
     page.close()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Pipeline, Tab, wait
+from tests.browser.conftest import Pipeline, Tab, until, wait
 
 pytestmark = pytest.mark.browser
 
@@ -15,6 +15,7 @@ def send(page: Any, kind: str) -> Any:
     button = page.get_by_role("button", name="Send", exact=True)
     button.click()
     wait(page, "document.querySelector('[data-part=send]').disabled === false")
+    wait(page, "document.querySelector('.fate').dataset.state === 'done'")
     return page.locator(".fate").first
 
 
@@ -74,6 +75,36 @@ def test_the_tail_shows_attributes_data_and_deliveries(tab: Tab, pipeline: Pipel
         assert part in details
 
 
+def test_what_is_opened_stays_open_and_in_its_place_while_others_come(tab: Tab, pipeline: Pipeline) -> None:
+    page = tab.open("/?view=events")
+    opened_id = pipeline.trade("ZQREAD", "7.25")
+    opened = page.locator(".event", has_text=opened_id)
+    opened.get_by_text("update-summary COUNTED").wait_for()
+    opened.locator("summary").click()
+    opened.get_by_text("Deliveries seen").wait_for()
+    place = (
+        "(id) => [...document.querySelectorAll('.event .id')].findIndex((node) => node.textContent === id)"
+    )
+    before = page.evaluate(place, opened_id)
+    for _ in range(3):
+        newest = pipeline.trade("ZQLATER", "1")
+    page.get_by_role("button", name="newer event").wait_for()
+    pipeline.until_traded("ZQLATER", 3)
+    asked = tab.asked("/v1/events")
+    until(page, lambda: tab.asked("/v1/events") > asked + 1, "it was asked again")
+    assert page.evaluate(place, opened_id) == before
+    assert page.evaluate(place, newest) == -1
+
+    page.get_by_role("button", name="newer event").click()
+    page.locator(".event", has_text=newest).wait_for()
+    assert page.evaluate(place, opened_id) == before + 3
+    opened.get_by_text("Deliveries seen").wait_for()
+    opened.locator("summary").click()
+    last = pipeline.trade("ZQLATER", "1")
+    page.locator(".event", has_text=last).wait_for()
+    assert page.get_by_role("button", name="newer event").count() == 0
+
+
 def test_filters_and_pause(tab: Tab, pipeline: Pipeline) -> None:
     page = tab.open("/?view=events")
     wanted, other = pipeline.trade("ZQWANTED", "1"), pipeline.trade("ZQOTHER", "1")
@@ -81,21 +112,21 @@ def test_filters_and_pause(tab: Tab, pipeline: Pipeline) -> None:
     page.get_by_label("Filter the events").fill("zqwanted")
     page.locator(".event", has_text=wanted).wait_for()
     assert page.locator(".event", has_text=other).count() == 0
-    assert "find=zqwanted" in page.url
+    assert page.evaluate("location.search") == "?view=events&find=zqwanted"
 
     page.get_by_label("Filter the events").fill("")
     page.get_by_label("Verdict").select_option("DUPLICATE")
-    wait(page, "!document.querySelector('.event')?.textContent.includes('STORED')")
+    page.locator("events-view").get_by_text("loading").wait_for(state="hidden")
+    assert page.locator(".event .verdict", has_text="STORED").count() == 0
     assert page.locator(".event", has_text=wanted).count() == 0
     page.get_by_label("Verdict").select_option("")
     page.locator(".event", has_text=wanted).wait_for()
 
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(500)  # what was under way ends
-    asked = tab.asked("/v1/events")
+    asked = tab.settle("/v1/events")
     while_paused = pipeline.trade("ZQPAUSED", "1")
-    page.wait_for_timeout(2_500)
-    assert tab.asked("/v1/events") == asked
+    pipeline.until_traded("ZQPAUSED", 1)
+    assert tab.settle("/v1/events") == asked
     page.get_by_role("button", name="Resume").click()
     page.locator(".event", has_text=while_paused).wait_for()
 

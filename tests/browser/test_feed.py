@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Pipeline, Tab, wait
+from tests.browser.conftest import Pipeline, Tab, until, wait
 
 pytestmark = pytest.mark.browser
 
@@ -14,35 +14,24 @@ HIDE = """(hidden) => {
 }"""
 
 
-def test_one_request_at_a_time_and_only_what_changed(tab: Tab) -> None:
-    page = tab.page
-    running: set[Any] = set()
-    most = [0]
-
-    def begin(request: Any) -> None:
-        running.add(request)
-        most[0] = max(most[0], len([one for one in running if "/v1/" in one.url]))
-
-    page.on("request", begin)
-    page.on("requestfinished", lambda request: running.discard(request))
-    tab.open()
-    sizes = []
-    page.on("response", lambda answer: sizes.append(answer) if "changed_since" in answer.url else None)
-    while len(sizes) < 3:
-        page.wait_for_timeout(100)
-    assert most == [1]
-    assert all(len(answer.json()["tickers"]) < 100 for answer in sizes)
-    assert all("changed_since=&" not in answer.url and not answer.url.endswith("=") for answer in sizes)
+def test_one_request_at_a_time_and_only_what_changed(tab: Tab, pipeline: Pipeline) -> None:
+    page = tab.open()
+    asked = tab.asked("changed_since")
+    until(page, lambda: tab.asked("changed_since") >= asked + 3, "three more requests")
+    assert page.evaluate("most") == 1
+    changes = [request for request in tab.requests if "changed_since" in request]
+    assert [request for request in changes if request.endswith("changed_since=")] == changes[:1]
+    cursor = changes[-1].partition("?")[2]
+    assert len(pipeline.read(f"/v1/tickers?{cursor}")["tickers"]) < 100
 
 
 def test_a_hidden_page_asks_nothing_and_is_up_to_date_at_once_when_seen(tab: Tab, pipeline: Pipeline) -> None:
     page = tab.open("/?q=ZQHIDDEN")
     page.evaluate(HIDE, True)
-    page.wait_for_timeout(1_500)  # what was under way ends
-    asked = len(tab.requests)
+    asked = tab.settle("/v1/")
     pipeline.trade("ZQHIDDEN", "1.00")
-    page.wait_for_timeout(4_000)
-    assert len(tab.requests) == asked
+    pipeline.until_traded("ZQHIDDEN", 1)
+    assert tab.settle("/v1/") == asked
     page.evaluate(HIDE, False)
     page.locator(".row[data-ticker=ZQHIDDEN]").wait_for()
 
@@ -57,10 +46,11 @@ def test_it_comes_back_after_the_query_function_was_killed(tab: Tab, pipeline: P
     pipeline.trade("ZQKILLED", "1.00")
     page.locator(".row[data-ticker=ZQKILLED]").wait_for()
     page.locator("[data-state=live]").wait_for()
-    tab.errors.clear()  # the browser itself reports requests that fail
     asked = tab.asked("changed_since")
-    while tab.asked("changed_since") < asked + 2:
-        page.wait_for_timeout(100)
+    until(page, lambda: tab.asked("changed_since") >= asked + 2, "it goes on")
+    failed = [error for error in tab.errors if "ERR_INTERNET_DISCONNECTED" not in error]
+    assert failed == []  # the browser itself reports requests that fail
+    tab.errors.clear()
 
 
 def test_the_totals_are_those_of_the_api(page: Any, pipeline: Pipeline) -> None:
@@ -71,5 +61,5 @@ def test_the_totals_are_those_of_the_api(page: Any, pipeline: Pipeline) -> None:
         str(totals["trades_counted"]),
     )
     assert page.locator("[data-total=symbols]").inner_text().replace(",", "") == str(totals["tickers"])
-    assert page.locator("[data-total=word]").inner_text() == "live"
+    page.locator("[data-total=word]", has_text="live").wait_for()
     assert "ago" in page.locator("[data-total=latest]").inner_text()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Pipeline, Tab, wait
+from tests.browser.conftest import Pipeline, Tab, until, wait, wait_equal
 
 pytestmark = pytest.mark.browser
 
@@ -65,23 +65,22 @@ def test_only_a_price_that_changes_flashes(page: Any, pipeline: Pipeline) -> Non
     pipeline.trade("ZQFLASH", "10.50")
     wait(page, "flashes.length > 0")
     wait_for_row(page, "ZQFLASH", "10.5000")
-    assert page.evaluate("flashes") == [["ZQFLASH", "rose"]]
+    assert page.evaluate("flashes") == [["ZQFLASH", "rose", "▲"]]
     assert page.locator(".cell-change").last.inner_text() == "+0.5000"
     assert page.locator(".cell-percent").last.inner_text() == "+5.00%"
     wait(page, "!document.querySelector('.rose')")
     assert page.locator(".arrow").inner_text() == ""
 
     pipeline.trade("ZQFLASH", "9.00")
-    page.locator(".row.fell .arrow", has_text="▼").wait_for()
-    assert page.evaluate("flashes") == [["ZQFLASH", "rose"], ["ZQFLASH", "fell"]]
+    wait(page, "flashes.length > 1")
+    assert page.evaluate("flashes") == [["ZQFLASH", "rose", "▲"], ["ZQFLASH", "fell", "▼"]]
     wait(page, "!document.querySelector('.fell')")
 
 
 def test_nothing_flashes_when_the_page_opens(tab: Tab, pipeline: Pipeline) -> None:
     page = tab.open()
-    asked = tab.asked("/v1/tickers?changed_since")
-    while tab.asked("/v1/tickers?changed_since") < asked + 3:
-        page.wait_for_timeout(100)
+    asked = tab.asked("changed_since")
+    until(page, lambda: tab.asked("changed_since") >= asked + 3, "three more requests")
     assert page.evaluate("flashes") == []
 
 
@@ -112,22 +111,22 @@ def test_columns_sort_as_the_api_sorts(
     button = page.get_by_role("columnheader").get_by_role("button", name=label, exact=True)
     button.click()
     wait(page, "document.querySelector('symbol-table').scrollTop === 0")
-    assert shown(page)[:15] == expected(pipeline, f"&sort={column}&order={order}")
+    wait_equal(page, lambda: shown(page)[:15], lambda: expected(pipeline, f"&sort={column}&order={order}"))
     heading = page.locator("th[aria-sort='descending']")
     assert label in heading.inner_text()
     button.click()
-    assert shown(page)[:15] == expected(pipeline, f"&sort={column}&order=asc")
+    wait_equal(page, lambda: shown(page)[:15], lambda: expected(pipeline, f"&sort={column}&order=asc"))
 
 
 @pytest.mark.parametrize("text", ["apple", "AA", "inc.", "asps", "  ", "no such symbol"])
 def test_search_finds_what_the_api_finds(page: Any, pipeline: Pipeline, text: str) -> None:
     page.get_by_role("searchbox", name="Search symbol or name").fill(text)
-    found = expected(pipeline, f"&q={text.strip().replace(' ', '%20')}")
-    assert shown(page)[:15] == found
-    if not found:
+    query = f"&q={text.strip().replace(' ', '%20')}"
+    wait_equal(page, lambda: shown(page)[:15], lambda: expected(pipeline, query))
+    if not shown(page):
         page.get_by_text("No symbol or name contains").wait_for()
         page.get_by_role("button", name="Clear the search").click()
-        assert shown(page)[:15] == expected(pipeline, "")
+        wait_equal(page, lambda: shown(page)[:15], lambda: expected(pipeline, ""))
 
 
 def test_pages(page: Any, pipeline: Pipeline) -> None:
@@ -154,7 +153,7 @@ def test_keyboard(page: Any, symbols: list[str]) -> None:
     assert page.evaluate(focused) == first[1]
     page.keyboard.press("Enter")
     page.locator(f"[data-panel='{first[1]}'] symbol-panel").wait_for()
-    assert f"open={first[1]}" in page.url
+    assert page.evaluate("location.search").endswith(f"open={first[1]}")
     page.keyboard.press("Escape")
     assert page.locator("symbol-panel").count() == 0
     assert page.evaluate(focused) == first[1]

@@ -60,9 +60,8 @@ FOCUSED = "document.activeElement.textContent.trim() || document.activeElement.a
 
 def wait_until_still(page: Any) -> None:
     """The view has come, and nothing is fading."""
-    wait(
-        page, "document.querySelector('.badge[data-state=consistent], .event, .letter, .empty:not([hidden])')"
-    )
+    there = ".badge[data-state=consistent], .event, .letter, [data-state^=nothing]"
+    wait(page, f"[...document.querySelectorAll('{there}')].some((node) => node.checkVisibility())")
     wait(page, "document.getAnimations().length === 0")
 
 

@@ -53,8 +53,8 @@ MERGE = """({ TickerStore }, answers) => {
     high: price, low: price, last_trade_time: "2026-01-31T09:30:00.000Z" });
   return answers.map(({ rows, ...rest }, now) => {
     const changed = [...store.merge({ tickers: rows.map(row), more: false, reset: false, ...rest }, { now })];
-    return [changed, store.entries().map(({ ticker, change, flash, points }) =>
-      [ticker, change, flash, points.length])];
+    return [changed, store.entries().map(({ ticker, change, flash, trail }) =>
+      [ticker, change, flash, trail.length])];
   });
 }"""
 
@@ -83,6 +83,16 @@ def test_starting_over_keeps_the_first_prices_and_drops_what_is_gone(run: Any) -
     told = run("store", MERGE, answers)
     assert sorted(told[2][0]) == ["A", "B"]
     assert told[2][1] == [["A", 0.5, 1, 2], ["C", 0, 0, 1]]
+
+
+def test_only_the_last_prices_are_remembered(run: Any) -> None:
+    prices = """({ Trail }, prices) => {
+      const trail = new Trail(prices[0]);
+      for (const price of prices.slice(1)) trail.add(price);
+      return trail.prices;
+    }"""
+    assert run("trail", prices, [1.5, 2.25]) == [1.5, 2.25]
+    assert run("trail", prices, list(range(100))) == list(range(52, 100))
 
 
 TAPE = """({ Tape }, pages) => {
@@ -146,6 +156,7 @@ def test_the_tail_puts_deliveries_of_an_event_together(run: Any) -> None:
         "?q=a%26b&sort=volume&order=desc&open=A,B%2FC",
         "?view=events&find=x&verdict=STORED",
         "?rows=25&page=3",
+        "?open=A%252CB,C%2525,%25252C",
     ],
 )
 def test_an_address_means_the_same_after_it_was_read_and_written(run: Any, search: str) -> None:
@@ -158,6 +169,15 @@ def test_only_so_many_symbols_are_open(run: Any) -> None:
     search = "?open=" + ",".join(f"S{place}" for place in range(20))
     opened = run("address", "({ parseSearch }, s) => parseSearch(s).open", search)
     assert opened == [f"S{place}" for place in range(12, 20)]
+
+
+ADDRESS_OF_OPEN = """({ parseSearch, formatSearch }, open) =>
+  parseSearch(formatSearch({ ...parseSearch(""), open })).open"""
+
+
+@pytest.mark.parametrize("open_", [["A,B", "C"], [",", "%2C", "%", "%25", "%252C"], ["A&open=B#", "+", "/"]])
+def test_any_symbol_can_be_open(run: Any, open_: list[str]) -> None:
+    assert run("address", ADDRESS_OF_OPEN, open_) == open_
 
 
 CHECK = """({ check }, [counts, trades]) => {

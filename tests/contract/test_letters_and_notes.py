@@ -75,6 +75,28 @@ def test_a_replayed_letter_that_fails_again_waits_again(store: TradeStore) -> No
     assert store.read_dead_letters(10) == [make_letter(1)]
 
 
+def test_one_letter_by_its_key(store: TradeStore) -> None:
+    for number in (1, 2):
+        store.add_dead_letter(make_letter(number))
+    store.mark_replayed(make_letter(2).key, NOON_MS)
+    assert store.read_dead_letter(make_letter(1).key) == make_letter(1)
+    replayed = msgspec.structs.replace(make_letter(2), replayed_ms=NOON_MS)
+    assert store.read_dead_letter(make_letter(2).key) == replayed
+    assert store.read_dead_letter(make_letter(3).key) is None
+    assert store.read_dead_letter("") is None
+
+
+def test_those_that_wait_are_counted(store: TradeStore) -> None:
+    assert store.count_dead_letters() == 0
+    for number in range(1_200):  # more than a page of any reader
+        store.add_dead_letter(msgspec.structs.replace(make_letter(number), data=b""))
+    assert store.count_dead_letters() == 1_200
+    store.mark_replayed(make_letter(7).key, NOON_MS)
+    assert store.count_dead_letters() == 1_199
+    store.add_dead_letter(make_letter(7))
+    assert store.count_dead_letters() == 1_200
+
+
 def test_letters_outlive_a_restart(store: TradeStore, open_store: Callable[[], TradeStore]) -> None:
     store.add_dead_letter(make_letter(1))
     store.close()

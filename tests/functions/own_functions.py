@@ -2,7 +2,7 @@
 
 import time
 
-from functions.event_function import BadEvent, CloudEvent, event_function
+from functions.event_function import BadEvent, CloudEvent, event_function, reply_to
 
 
 @event_function
@@ -27,3 +27,15 @@ async def echo(event: CloudEvent) -> CloudEvent:
 @event_function
 def slow(event: CloudEvent) -> None:
     time.sleep(3600)
+
+
+@event_function
+def copies(event: CloudEvent) -> CloudEvent:
+    """Puts what it was sent where it becomes a header of the answer."""
+    sent = event.get_data()
+    reply = reply_to(event, "copied", {}, source="/copies")
+    reply["note"] = sent.get("value", "")
+    reply["datacontenttype"] = sent.get("content_type", "application/json")
+    if "name" in sent:
+        reply[sent["name"]] = "x"
+    return reply

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.server import MAX_HEAD_BYTES
+from eventing.bounded_http import MAX_HEAD_BYTES
 from tests.functions.conftest import (
     FunctionProcess,
     Reply,
@@ -241,7 +241,7 @@ def _status_of(function: FunctionProcess, *pieces: bytes) -> bytes:
 
 
 HEAD = (
-    b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"ce-specversion: 1.0\r\nce-id: 1\r\nce-source: /\r\nce-type: trade.executed.v1\r\n"
 )
 

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --minutes 10 --seed 1`: odd requests for the codec, the broker and the functions.
+"""`python -m tests.fuzz --minutes 10 --seed 1`: odd requests for codec, filters, broker, functions and query.
 
 It prints what it did and ends with 1 at the first defect, whose request it keeps in `tests/fuzz/seeds`; the
 test suite sends each that is there again.
@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from urllib.request import urlopen
 
+from tests.fuzz.conditions import check_filters, make_filters
 from tests.fuzz.inputs import Case, make_case, make_message
 from tests.fuzz.properties import check_codec
 from tests.fuzz.servers import Defect, Server, running
@@ -51,8 +52,9 @@ def fuzz(random: Random, servers: list[Server], for_s: float, seen: Counter[str]
         number += 1
         for _ in range(CODEC_CASES):
             seen[f"codec {check(random)}"] += 1
+            seen[f"filter {condition(random)}"] += 1
         server = random.choice(servers)
-        case = make_case(random, server.path)
+        case = server.make(random) if server.make else make_case(random, server.path)
         seen[f"{server.name} {talk(server, case)}"] += 1
         if number % CHECK_EVERY == 0:
             for each in servers:
@@ -71,6 +73,16 @@ def check(random: Random) -> str:
         return check_codec(message)
     except Exception as error:
         raise Defect(f"codec: {error!r} for {message.headers!r:.2000} {message.body!r:.2000}") from error
+
+
+def condition(random: Random) -> str:
+    spec = make_filters(random)
+    try:
+        return check_filters(spec, random)
+    except Exception as error:
+        kept = SEEDS / f"{len(list(SEEDS.iterdir())) + 1}.filters"
+        kept.write_text(json.dumps(spec))
+        raise Defect(f"filters: {error!r} for {kept}") from error
 
 
 def talk(server: Server, case: Case) -> int | None:

@@ -6,17 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from random import Random
 
 from tests.fuzz.inputs import Case
+from tests.fuzz.reads import make_read
 
 ANSWER_S = 20.0
 UNASKED_S = 0.15  # an incomplete request may be left without an answer
 START_S = 60.0
 # 501 and 505 are HTTP's own words for what a server does not speak.
-STATUSES = {200, 201, 202, 400, 401, 403, 404, 405, 413, 415, 422, 429, 431, 501, 503, 505}
+STATUSES = {200, 201, 202, 304, 400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431, 501, 502, 503, 505}
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _OWN = Path(__file__).parents[1] / "functions" / "own_functions.py"
 _BROKER = """
@@ -44,11 +46,19 @@ class Server:
     """A process on a port of 127.0.0.1; events go to `path`."""
 
     def __init__(
-        self, name: str, path: str, module: str, folder: Path, arguments: list[str], **env: str
+        self,
+        name: str,
+        path: str,
+        module: str,
+        folder: Path,
+        arguments: list[str],
+        make: Callable[[Random], Case] | None = None,
+        **env: str,
     ) -> None:
+        """`make`: how its requests are made; None: events, in all forms."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
-        self.name, self.path = name, path
+        self.name, self.path, self.make = name, path, make
         self.log = folder / f"{name}.log"
         given = {"PORT": str(self.port), "BROKER_PORT": str(self.port), "HOST": "127.0.0.1"} | env
         with self.log.open("wb") as log:
@@ -100,7 +110,7 @@ class Server:
         if self.process.poll() is not None:
             raise Defect(f"{self.name} ended: {self.log.read_text()[-2_000:]}")
         status = self.talk(Case((_GOOD % self.path.encode(),), whole=True))
-        if status not in (200, 202, 400):  # 400: it is no trade
+        if status not in (200, 202, 400, 405):  # 400: it is no trade; 405: the query takes no events there
             raise Defect(f"{self.name}: answered a good event with {status}")
         text = self.log.read_text(errors="replace")
         if "Traceback" in text:
@@ -109,7 +119,7 @@ class Server:
 
 @contextmanager
 def running(folder: Path) -> Iterator[list[Server]]:
-    """The broker, a function of ours that it delivers to, and one of a user's own."""
+    """The broker, a function of ours that it delivers to, one of a user's own, and the query."""
     config = folder / "broker.yaml"
     config.write_text(_BROKER)
     store = {"STORE": f"sqlite:{folder / 'store'}", "LOG_FORMAT": "json"}
@@ -122,9 +132,15 @@ def running(folder: Path) -> Iterator[list[Server]]:
         place = ["--map", f"store=http://127.0.0.1:{function.port}", "--data", str(folder / "broker.db")]
         broker = Server("broker", "/test/default", "eventing.broker", folder, ["-f", str(config), *place])
         stack.callback(_end, broker)
-        for server in (function, echo, broker):
+        sink = {"K_SINK": f"http://127.0.0.1:{broker.port}/test/default"}
+        query = Server(
+            "query", "/", "functions", folder, [], make_read, FUNCTION_TARGET="query", **sink, **store
+        )
+        stack.callback(_end, query)
+        servers = [broker, function, echo, query]
+        for server in servers:
             server.wait_until_ready()
-        yield [broker, function, echo]
+        yield servers
 
 
 def _end(server: Server) -> None:

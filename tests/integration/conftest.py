@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
-def run(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, data: Path, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """`within`: a command that runs another one, somewhere."""
     return subprocess.run(
-        [*TRADEWIND, *arguments, "--data", str(data)],
+        [*within, *TRADEWIND, *arguments, "--data", str(data)],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -50,14 +51,14 @@ def is_alive(pid: int) -> bool:
 class Up:
     """A running `tradewind up`; its output goes to a file, as it would be read afterwards."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(self, data: Path, *arguments: str, within: Sequence[str] = ()) -> None:
         self.data = data
         self.port = free_port()
         self._output = data.with_suffix(".out")
         ports = ("--port", str(self.port))
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [*TRADEWIND, "up", "--data", str(data), *ports, *arguments],
+                [*within, *TRADEWIND, "up", "--data", str(data), *ports, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

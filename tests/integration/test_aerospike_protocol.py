@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from aerospike_helpers.batch.records import Write
@@ -12,6 +13,7 @@ from tests.integration.shop import Crash, Shop, check_counted, count_until_done,
 from trades.store import Outcome
 from trades.stores.aerospike import Cluster, ClusterOptions, counting, trimming
 from trades.stores.aerospike.cluster import NO_RESPONSE
+from trades.trade import TradeEvent
 
 pytestmark = pytest.mark.aerospike
 
@@ -100,9 +102,9 @@ class SleepingCluster(Cluster):
 
 
 @pytest.mark.parametrize("when", ["before", "half", "after"])
-@pytest.mark.parametrize("crash_at", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("crash_at", [1, 2, 3, 4, 5])
 def test_a_crash_at_any_step_is_made_good(shop: Shop, early_trims: None, crash_at: int, when: str) -> None:
-    """Write 1 notes the shard count; then: claims, records, done, trim counter, trims."""
+    """Its writes: claims, records, done, trim counter, trims."""
     events = make_events(crash_at, 9)
     others = make_events(99, 3)
     assert shop.open().count_trades(others) == [Outcome.COUNTED] * 3
@@ -224,3 +226,70 @@ def test_the_trim_counter_survives_its_own_loss(shop: Shop, early_trims: None) -
     cluster._connect().remove(shop.names.state())
     assert shop.open(shard_count=1).count_trades(events[10:]) == [Outcome.COUNTED] * 10
     check_counted(store, events)
+
+
+def _count_in_shards(shop: Shop, events: list[TradeEvent]) -> None:
+    for event in events:
+        assert shop.open(shard_count=6).count_trades([event]) == [Outcome.COUNTED]
+
+
+@pytest.mark.parametrize("when", ["before", "half", "after"])
+@pytest.mark.parametrize("crash_at", range(1, 13))
+def test_a_reshard_that_crashes_at_any_step_is_run_again(
+    shop: Shop, early_trims: None, crash_at: int, when: str
+) -> None:
+    """Its writes: closed; trim counter and trims; seals, names, folds; trims; folded; emptied; cleared."""
+    events, later = make_events(crash_at, 12), make_events(99, 4)
+    _count_in_shards(shop, events)
+    old = shop.open(shard_count=6)
+    old.ping()
+    crashing = shop.open(CrashingCluster(shop.options(), crash_at, when), shard_count=2)
+    with suppress(Crash):
+        crashing.reshard(2)
+    check_counted(shop.open(shard_count=2), events)
+    count_until_done(lambda: old, later[:2])
+    again = shop.open(shard_count=2).reshard(2)
+    assert again is not None
+    assert again.shards == [1, 2]
+    count_until_done(lambda: old, later)
+    check_counted(shop.open(shard_count=2), events + later)
+
+
+@pytest.mark.parametrize("sleep_at", [2, 3, 4])
+def test_a_worker_that_slept_through_a_reshard(shop: Shop, early_trims: None, sleep_at: int) -> None:
+    """Sleeps before its claim, its records or its done, in a shard that is folded away meanwhile."""
+    (event,) = make_events(1, 1)
+    first = shop.open(shard_count=1)
+    first.ping()
+    cluster = SleepingCluster(shop.options(timeout_ms=30_000), sleep_at)
+    sleeper = shop.open(cluster, shard_count=2)
+    sleeper._open().counter._shard = 2
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(sleeper.count_trades, [event])
+        assert cluster.asleep.wait(30)
+        first.reshard(1)
+        others = make_events(2, 12)
+        if sleep_at > 2:
+            assert first.count_trades([event]) == [Outcome.COUNTED]
+        for later in others:
+            assert first.count_trades([later]) == [Outcome.COUNTED]
+        cluster.woken.set()
+        assert future.result(30)[0] in (Outcome.COUNTED, Outcome.DUPLICATE)
+    check_counted(shop.open(shard_count=1), [event, *others])
+
+
+def test_a_shard_whose_closing_the_server_lost(shop: Shop) -> None:
+    """Sealed records are found so, and their events go to the first shard."""
+    events = make_events(1, 6)
+    store = shop.open(shard_count=2)
+    store._open().counter._shard = 2
+    assert store.count_trades(events[:3]) == [Outcome.COUNTED] * 3
+    first = shop.open(shard_count=1)
+    first.reshard(1)
+    cluster = Cluster(shop.options())
+    cluster._connect().remove(shop.names.state())
+    late = shop.open(shard_count=2)
+    late._open().counter._shard = 2
+    count_until_done(lambda: late, events)
+    first.reshard(1)
+    check_counted(shop.open(shard_count=1), events)

@@ -14,6 +14,9 @@ from tests.integration.shop import Shop, check_counted, count_until_done, make_e
 from trades.store import Outcome, StoreMisconfigured, StoreUnavailable, TradeStore
 from trades.stores.aerospike import AerospikeStore, Names
 from trades.trade import Trade, TradeEvent, digest_trades
+from tradewind.checking import Checker
+from tradewind.checking_events import Faults
+from tradewind.repair import CannotRepair, repair_store
 
 pytestmark = pytest.mark.aerospike
 
@@ -171,6 +174,34 @@ def test_retention_needs_a_server_that_expires(own_aerospike_server: MakeServer,
     with pytest.raises(StoreMisconfigured, match="nsup-period"):
         unable.ping()
     unable.close()
+
+
+def test_raw_trades_that_expire(own_aerospike_server: MakeServer) -> None:
+    """What is gone is no difference; what is there and not counted is one."""
+    shop = Shop(own_aerospike_server().host)
+    store = AerospikeStore([shop.host], names=shop.names, trade_retention_s=1)
+    events = make_events(4, 20)
+    assert store.store_trades(events) == [Outcome.STORED] * 20
+    assert store.count_trades(events) == [Outcome.COUNTED] * 20
+    deadline_s = time.monotonic() + 30
+    while any(True for _ in store.scan_trades()):
+        assert time.monotonic() < deadline_s, "expired records are still there"
+        time.sleep(0.2)
+    forever = shop.open()
+    assert forever.read_expiry() == (False, True), "the store knows, whatever this process was told"
+    checker = Checker(forever)
+    assert checker.scan() == (0, 4, [], 120)
+    assert checker.events.judge(lambda: True)[:4] == (Faults(), Faults(), Faults(), 0)
+    with pytest.raises(CannotRepair, match="TRADE_RETENTION"):
+        repair_store(forever, lambda: True)
+    assert forever.store_trades(events) == [Outcome.STORED] * 20
+    assert forever.count_trades(events) == [Outcome.DUPLICATE] * 20
+    check_counted(forever, events)
+    (late,) = make_events(9, 1)
+    forever.store_trades([late])
+    assert Checker(forever).scan().suspects == sorted({trade.ticker for trade in late.trades})
+    store.close()
+    shop.clear()
 
 
 def test_a_store_works_on_after_a_fork(shop: Shop) -> None:

@@ -4,12 +4,8 @@ door: module github.com/cloudevents/conformance, of which `conformance/go.mod` n
 
 import asyncio
 import base64
-import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,13 +18,11 @@ from eventing.codec import decode
 from eventing.event import Event
 from tests.broker.conftest import BrokerProcess
 from tests.functions.conftest import FunctionProcess
-
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
+from tests.oracles.building import cache_folder, fetch
 
 MODULE = "github.com/cloudevents/conformance"
 FOLDER = Path(__file__).with_name("conformance")
 OWN_FUNCTIONS = Path(__file__).parents[1] / "functions" / "own_functions.py"
-BUILD_S = 600
 
 
 class Scenario(NamedTuple):
@@ -54,23 +48,14 @@ class Conformance(NamedTuple):
 @pytest.fixture(scope="session")
 def conformance() -> Conformance:
     """The tool, built once and kept in the user's cache, and the module's files."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip(
-            "Go is not installed: CloudEvents' conformance tool is not run (https://go.dev/doc/install)"
-        )
-    digest = hashlib.sha256((FOLDER / "go.sum").read_bytes()).hexdigest()[:16]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    tool = home / "knative-oracles" / digest / "cloudevents"
-    if not tool.exists():
-        tool.parent.mkdir(parents=True, exist_ok=True)
-        part = tool.with_suffix(".part")
-        build = [go, "build", "-o", str(part), f"{MODULE}/cmd/cloudevents"]
-        subprocess.run(build, cwd=FOLDER, check=True, timeout=BUILD_S)
-        part.rename(tool)
-    download = [go, "mod", "download", "-json", MODULE]
-    found = subprocess.run(download, cwd=FOLDER, check=True, capture_output=True, timeout=BUILD_S)
-    return Conformance(tool, Path(json.loads(found.stdout)["Dir"]))
+    with cache_folder("cloudevents-conformance", FOLDER / "go.sum") as cache:
+        tool = cache / "cloudevents"
+        if not tool.exists():
+            part = tool.with_suffix(".part")
+            fetch("build", "-o", str(part), f"{MODULE}/cmd/cloudevents", cwd=FOLDER)
+            part.rename(tool)
+    found = fetch("mod", "download", "-json", MODULE, cwd=FOLDER)
+    return Conformance(tool, Path(json.loads(found)["Dir"]))
 
 
 # The features: Gherkin, of which they use outlines with one table of examples
@@ -141,8 +126,9 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionProcess]:
 
 
 async def exchange(port: int, path: str, scenario: Scenario) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Send the request as it stands, with another path, and read the answer."""
-    head = scenario.head.replace("/someresource", path, 1).replace("\n", "\r\n")
+    """Send the request as it stands, to another host and path, and read the answer."""
+    head = scenario.head.replace("/someresource", path, 1).replace("Host: example.com", "Host: localhost", 1)
+    head = head.replace("\n", "\r\n")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(head.encode() + b"\r\nConnection: close\r\n\r\n" + scenario.body)

@@ -1,4 +1,7 @@
-"""What becomes of an event after each answer of its subscriber: our table beside Knative's own code."""
+"""What becomes of an event after each answer of its subscriber: Knative's own code, our broker, our table.
+
+Both brokers stand in front of a subscriber that answers as each event asks, with a dead-letter sink behind.
+"""
 
 import asyncio
 import base64
@@ -6,20 +9,23 @@ import json
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from eventing.delivery import Verdict, delay_ms, error_attributes, parse_delivery, verdict
-
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
+from tests.broker.conftest import BrokerProcess
 
 NO_ANSWER = ("close", "reset", "hang")
-REPLIES = ("200 text", "202 text", "200 event", "200 half an event")
+REPLIES = ("200-text", "202-text", "200-event", "200-half-event")
 STATUSES = [str(status) for status in range(100, 600)]
+
+Run = Callable[..., AbstractAsyncContextManager[str]]
 
 
 class Peer:
@@ -79,7 +85,7 @@ async def _request(reader: asyncio.StreamReader) -> dict[str, str]:
 
 
 def _answer(answer: str) -> bytes:
-    status, _, kind = answer.partition(" ")
+    status, _, kind = answer.partition("-")
     head = f"HTTP/1.1 {status} Text\r\nconnection: close\r\n"
     if kind.endswith("event"):
         head += "ce-specversion: 1.0\r\nce-type: reply\r\nce-source: /r\r\n"
@@ -96,16 +102,53 @@ def _answer(answer: str) -> bytes:
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
+async def theirs() -> AsyncIterator[Peer]:
+    """Behind Knative's broker."""
     peer = Peer()
     await peer.start()
     yield peer
     peer.close()
 
 
-async def deliver(knlocal: Any, peer: Peer, answers: list[str], **settings: str) -> None:
+@pytest.fixture
+async def ours() -> AsyncIterator[Peer]:
+    """Behind our broker."""
+    peer = Peer()
+    await peer.start()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Any]:
+    """Our broker, started and set as `knlocal` is: `async with broker(SUBSCRIBER=url, ...) as ingress`."""
+
+    @asynccontextmanager
+    async def run(**settings: str) -> AsyncIterator[str]:
+        delivery = {
+            "retry": int(settings["RETRY"]),
+            "backoffDelay": settings["BACKOFF"],
+            "backoffPolicy": settings.get("POLICY", "exponential"),
+            "timeout": settings.get("TIMEOUT"),
+            "deadLetterSink": {"uri": settings["DLS"]},
+        }
+        filters = json.dumps([{"exact": {"type": settings["TYPE"]}}])
+        trigger = BrokerProcess.trigger_yaml("t", settings["SUBSCRIBER"], filters=filters)
+        async with aiohttp.ClientSession() as session:
+            process = BrokerProcess(tmp_path, session)
+            await process.start(BrokerProcess.yaml(trigger, delivery=json.dumps(delivery)))
+            try:
+                yield process.url + "/test/default"
+            finally:
+                await process.stop()
+
+    return run
+
+
+async def deliver(run: Run, peer: Peer, answers: list[str], **settings: str) -> None:
+    """Send an event for each answer, and wait until the broker has done with all."""
     async with (
-        knlocal(SUBSCRIBER=peer.subscriber, DLS=peer.sink, TYPE="asked", **settings) as ingress,
+        run(SUBSCRIBER=peer.subscriber, DLS=peer.sink, TYPE="asked", **settings) as ingress,
         aiohttp.ClientSession() as client,
     ):
         context = {"ce-specversion": "1.0", "ce-type": "asked", "ce-source": "/s"}
@@ -119,8 +162,8 @@ async def deliver(knlocal: Any, peer: Peer, answers: list[str], **settings: str)
 
 def expected(answer: str) -> Verdict:
     """Our verdict. A status below 200 other than 101 announces an answer that then does not come."""
-    status, _, kind = answer.partition(" ")
-    if answer in NO_ANSWER or (status.startswith("1") and status != "101"):
+    status, _, kind = answer.partition("-")
+    if not is_answered(answer):
         return verdict(None, b"", is_event=False)
     return verdict(int(status), kind.encode(), is_event=kind == "event")
 
@@ -132,57 +175,90 @@ def seen(peer: Peer, answer: str, retry: int) -> Verdict:
     ]
 
 
-async def test_verdicts_agree_with_knative(knlocal: Any, peer: Peer) -> None:
+async def test_verdicts_agree(knlocal: Run, broker: Run, theirs: Peer, ours: Peer) -> None:
     answers = [*NO_ANSWER, *REPLIES, *STATUSES]
-    await deliver(knlocal, peer, answers, RETRY="2", BACKOFF="PT0S", TIMEOUT="PT1S")
-    assert {answer: seen(peer, answer, retry=2) for answer in answers} == {
-        answer: expected(answer) for answer in answers
-    }
-    for answer, headers in peer.dead.items():
-        check_dead_letter(peer, answer, headers)
+    settings = {"RETRY": "2", "BACKOFF": "PT0S", "TIMEOUT": "PT1S"}
+    await asyncio.gather(
+        deliver(knlocal, theirs, answers, **settings), deliver(broker, ours, answers, **settings)
+    )
+    table = {answer: expected(answer) for answer in answers}
+    assert {answer: seen(theirs, answer, retry=2) for answer in answers} == table
+    assert {answer: seen(ours, answer, retry=2) for answer in answers} == table
+    for answer, headers in theirs.dead.items():
+        check_dead_letter(theirs, answer, headers)
+        check_our_dead_letter(ours, answer, headers)
 
 
 def check_dead_letter(peer: Peer, answer: str, headers: dict[str, str]) -> None:
-    status = answer.partition(" ")[0]
-    if answer in NO_ANSWER or (status.startswith("1") and status != "101"):
+    """Knative's dead letter is what our table makes of the answer."""
+    if not is_answered(answer):
         assert headers["ce-knativeerrorcode"] == error_attributes("", None, b"")["knativeerrorcode"]
         return
-    ours = error_attributes(peer.subscriber, int(status), f"because {status}".encode())
-    assert headers["ce-knativeerrorcode"] == ours["knativeerrorcode"]
-    if status in ("101", "304") or status.startswith("2"):
-        return  # no body
-    # On a cluster the filter's own report is unpacked into the attributes; here it has another address.
-    report = json.loads(base64.b64decode(headers["ce-knativeerrordata"]))
-    assert report == {
-        "errdestination": ours["knativeerrordest"],
-        "errresponsebody": ours["knativeerrordata"],
-    }
+    made = made_of(peer, answer)
+    assert headers["ce-knativeerrorcode"] == made["knativeerrorcode"]
+    if has_body(answer):
+        # On a cluster the filter's own report is unpacked into the attributes; here it has another address.
+        report = json.loads(base64.b64decode(headers["ce-knativeerrordata"]))
+        assert report == {
+            "errdestination": made["knativeerrordest"],
+            "errresponsebody": made["knativeerrordata"],
+        }
+
+
+def check_our_dead_letter(peer: Peer, answer: str, theirs: dict[str, str]) -> None:
+    """Ours has the code that Knative's has, and the table's destination and data."""
+    headers = peer.dead[answer]
+    assert headers["ce-knativeerrorcode"] == theirs["ce-knativeerrorcode"]
+    assert headers["ce-knativeerrordest"] == peer.subscriber
+    if is_answered(answer) and has_body(answer):
+        assert headers["ce-knativeerrordata"] == made_of(peer, answer)["knativeerrordata"]
+    sent = ("ce-id", "ce-source", "ce-type", "ce-specversion", "ce-answer")
+    assert [headers[name] for name in sent] == [theirs[name] for name in sent]
+
+
+def is_answered(answer: str) -> bool:
+    status = answer.partition("-")[0]
+    return answer not in NO_ANSWER and (not status.startswith("1") or status == "101")
+
+
+def has_body(answer: str) -> bool:
+    """Whether the answer is one that fails for its status and says why."""
+    return answer.partition("-")[0] not in ("101", "304") and not answer.startswith("2")
+
+
+def made_of(peer: Peer, answer: str) -> dict[str, str]:
+    status = answer.partition("-")[0]
+    return error_attributes(peer.subscriber, int(status), f"because {status}".encode())
 
 
 @pytest.mark.parametrize("policy", ["linear", "exponential"])
 @pytest.mark.parametrize("retry", [0, 1, 4])
-async def test_retries_and_back_off_agree_with_knative(
-    knlocal: Any, peer: Peer, retry: int, policy: str
+async def test_retries_and_back_off_agree(
+    knlocal: Run, broker: Run, theirs: Peer, ours: Peer, retry: int, policy: str
 ) -> None:
-    await deliver(knlocal, peer, ["503"], RETRY=str(retry), BACKOFF="PT0.1S", POLICY=policy)
-    times = peer.attempts["503"]
-    assert len(times) == retry + 1
+    settings = {"RETRY": str(retry), "BACKOFF": "PT0.1S", "POLICY": policy}
+    await asyncio.gather(
+        deliver(knlocal, theirs, ["503"], **settings), deliver(broker, ours, ["503"], **settings)
+    )
     delivery = parse_delivery({"retry": retry, "backoffPolicy": policy, "backoffDelay": "PT0.1S"})
-    for attempt, (before, after) in enumerate(pairwise(times)):
-        assert (after - before) * 1000 >= delay_ms(delivery, attempt) - 1
+    for peer in (theirs, ours):
+        times = peer.attempts["503"]
+        assert len(times) == retry + 1
+        for attempt, (before, after) in enumerate(pairwise(times)):
+            assert (after - before) * 1000 >= delay_ms(delivery, attempt) - 1
 
 
-async def test_a_long_failing_answer_ends_knatives_dispatcher(knlocal: Any, peer: Peer) -> None:
+async def test_a_long_failing_answer_ends_knatives_dispatcher(knlocal: Run, theirs: Peer) -> None:
     """Why MAX_ERROR_BODY_BYTES is there. When this fails, Knative has mended it and the bound may go."""
     headers = {
         "ce-specversion": "1.0",
         "ce-type": "asked",
         "ce-source": "/s",
         "ce-id": "1",
-        "ce-answer": "400 long",
+        "ce-answer": "400-long",
     }
     async with (
-        knlocal(SUBSCRIBER=peer.subscriber, DLS=peer.sink, TYPE="asked") as ingress,
+        knlocal(SUBSCRIBER=theirs.subscriber, DLS=theirs.sink, TYPE="asked") as ingress,
         aiohttp.ClientSession() as client,
     ):
         ended = False
@@ -194,4 +270,4 @@ async def test_a_long_failing_answer_ends_knatives_dispatcher(knlocal: Any, peer
                 ended = True
                 break
     assert ended
-    assert peer.dead == {}
+    assert theirs.dead == {}

@@ -7,12 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from eventing.codec import decode
 from eventing.filters import BadFilter, compile_filters
-
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
 
 Filters = list[dict[str, Any]]
 Case = tuple[Filters, dict[str, str]]

@@ -14,8 +14,6 @@ from tests.functions.conftest import FunctionProcess, StartFunction, event_heade
 from trades.store import DeadLetter
 from trades.stores.sqlite import SqliteStore
 
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
-
 EVENTS = 120
 IN_FLIGHT = 8
 PATIENCE_S = 90

@@ -1,15 +1,17 @@
-"""The codec takes and refuses what Knative's ingress does; where it is stricter, the case says why."""
+"""Our broker takes and refuses what Knative's ingress does; where it is stricter, the case says why."""
 
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from multidict import CIMultiDict
+from yarl import URL
 
 from eventing.codec import BadEvent, decode
-
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
+from tests.broker.conftest import BrokerProcess
 
 MEMBERS = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 CONTEXT = {f"ce-{name}": value for name, value in MEMBERS.items()}
@@ -122,14 +124,48 @@ STRICTER = {
 CONTROL = {"a control character": structured(subject="a\nb")}
 
 
+# Method, what follows the ingress's origin, and the answer.
+DOOR = {
+    ("OPTIONS", "{path}"): 200,
+    ("GET", "{path}"): 405,
+    ("PUT", "{path}"): 405,
+    ("DELETE", "{path}"): 405,
+    ("POST", "{path}/"): 202,
+    ("POST", "{path}/more"): 400,
+    ("POST", "/"): 404,
+    ("POST", "/one"): 400,
+    ("POST", "/default/another"): 404,
+    ("POST", "/other/default"): 404,
+}
+
+Statuses = dict[str, int]
+
+
 @pytest.fixture
-async def statuses(knlocal: Any) -> dict[str, int]:
-    """What the ingress answers to every request, by name. The trigger matches none of them."""
+async def theirs(knlocal: Any) -> Statuses:
+    """What Knative's ingress answers to every request, by name. The trigger matches none of them."""
+    async with knlocal(SUBSCRIBER="http://127.0.0.1:9", TYPE="none") as ingress:
+        return await ask(ingress)
+
+
+@pytest.fixture
+async def ours(tmp_path: Path) -> AsyncIterator[Statuses]:
+    """What our broker answers."""
+    async with aiohttp.ClientSession() as session:
+        broker = BrokerProcess(tmp_path, session)
+        await broker.start(BrokerProcess.yaml())
+        yield await ask(broker.url + "/test/default")
+        await broker.stop()
+
+
+async def ask(ingress: str) -> Statuses:
     found = {}
-    async with (
-        knlocal(SUBSCRIBER="http://127.0.0.1:9", TYPE="none") as ingress,
-        aiohttp.ClientSession() as client,
-    ):
+    origin, path = str(URL(ingress).origin()), URL(ingress).path
+    async with aiohttp.ClientSession() as client:
+        for method, place in DOOR:
+            url = origin + place.format(path=path)
+            async with client.request(method, url, headers=CONTEXT) as response:
+                found[f"{method} {place}"] = response.status
         for name, request in (GOOD | BAD | STRICTER | CONTROL).items():
             async with client.post(
                 ingress,
@@ -141,7 +177,7 @@ async def statuses(knlocal: Any) -> dict[str, int]:
     return found
 
 
-def ours(request: Request) -> int:
+def by_the_codec(request: Request) -> int:
     try:
         decode(request.headers, request.body)
     except BadEvent as error:
@@ -149,12 +185,17 @@ def ours(request: Request) -> int:
     return 202
 
 
-async def test_the_ingress_and_the_codec_agree(statuses: dict[str, int]) -> None:
+async def test_the_ingresses_agree(theirs: Statuses, ours: Statuses) -> None:
     expected = dict.fromkeys(GOOD, 202) | dict.fromkeys(BAD, 400)
+    expected |= {f"{method} {place}": status for (method, place), status in DOOR.items()}
     assert len(expected) >= 40
-    assert {name: statuses[name] for name in expected} == expected
-    assert {name: ours(request) for name, request in (GOOD | BAD).items()} == expected
-    assert {name: statuses[name] for name in STRICTER} == dict.fromkeys(STRICTER, 202)
-    assert all(ours(request) in (400, 413, 415) for request in STRICTER.values())
-    assert [statuses[name] for name in CONTROL] == [500]
-    assert [ours(request) for request in CONTROL.values()] == [400]
+    assert {name: theirs[name] for name in expected} == expected
+    assert {name: ours[name] for name in expected} == expected
+    assert {name: theirs[name] for name in STRICTER} == dict.fromkeys(STRICTER, 202)
+    assert [theirs[name] for name in CONTROL] == [500]
+
+
+async def test_our_ingress_is_the_codec(ours: Statuses) -> None:
+    for name, request in (GOOD | BAD | STRICTER | CONTROL).items():
+        assert ours[name] == by_the_codec(request), name
+    assert all(ours[name] in (400, 413, 415) for name in (*STRICTER, *CONTROL))

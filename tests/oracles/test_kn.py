@@ -10,8 +10,6 @@ import yaml
 
 from tests.unit.knative.kn import commands, make
 
-pytestmark = pytest.mark.oracle
-
 DOCUMENT = Path(__file__).parents[2] / "docs" / "knative.md"
 SERVICES = [words for words in commands(DOCUMENT.read_text()) if words[:3] == ["kn", "service", "create"]]
 KN = shutil.which("kn")

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(1500)]
-
 KNATIVE = Path(__file__).parents[2] / "knative"
 OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (KNATIVE / "overlays").glob("*/"))]
 IN_EVERY = Counter({"Service": 4, "Broker": 1, "Trigger": 2, "SinkBinding": 2})
@@ -44,7 +42,7 @@ def test_each_overlay_is_valid(overlay: str, oracles: Path, kustomize: Path, tmp
     valid, said = validate(oracles, tmp_path / "all.yaml")
     assert valid == kinds.total(), said
     for document in documents:
-        if document["kind"] != "Namespace":
+        if document["kind"] not in {"Namespace", "ClusterRole", "ClusterRoleBinding"}:
             assert document["metadata"]["namespace"] == "tradewind", document["metadata"]
 
 

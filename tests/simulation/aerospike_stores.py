@@ -12,6 +12,10 @@ from tests.simulation.loop import Loop
 from tests.simulation.server import Server
 from trades.store import Outcome
 from trades.stores.aerospike import AerospikeStore, Names, counting, trimming
+from trades.stores.aerospike.fence import SEALED
+from trades.stores.aerospike.layout import parse_summary_key
+from trades.stores.aerospike.plan import is_fold_mark
+from trades.stores.aerospike.shards import CLEARED
 from trades.trade import Trade, TradeEvent, digest_trades
 
 NAMES = Names()
@@ -41,9 +45,20 @@ class AerospikeStores:
         state = server.of_set(NAMES.summary_namespace, NAMES.state_set).get("state", {})
         assert max((bins["shard"] for bins in claims.values()), default=0) <= state.get("shards", 0)
         for name, bins in self._summary_records().items():
-            assert bins.get("marks", {}).keys() <= {event.key for event in counted}, name
-            assert bins.get("trims", 0) <= state.get("trims", 0), name
+            marks = {mark for mark in bins.get("marks", {}) if not is_fold_mark(mark)}
+            assert marks <= {event.key for event in counted}, name
+            assert bins.get("trims", 0) <= state.get("trims", 0) or bins["trims"] == SEALED, name
+        self._check_shards(state)
         self._check_trimming(sorted({trade.ticker for event in counted for trade in event.trades}))
+
+    def _check_shards(self, state: dict[str, Any]) -> None:
+        """When `reshard` has ended, all records of closed shards are sealed, and no others."""
+        closed = state.get("closed", {})
+        assert set(closed.values()) <= {CLEARED}
+        for name, bins in self._summary_records().items():
+            place = parse_summary_key(name)
+            if place is not None:
+                assert (bins.get("trims") == SEALED) == (place.shard in closed), name
 
     def _check_trimming(self, tickers: Sequence[str]) -> None:
         """When all events are done, the records that a new process writes keep fewer marks than the limit."""

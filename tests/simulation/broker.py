@@ -74,10 +74,10 @@ class Broker:
                 self.rows[key] = row._replace(state=State.TO_SINK, attempts=0, at_ms=0)
         self.restart()
 
-    def count(self, *states: State) -> int:
-        """Deliveries that stand so, as the broker's status says."""
+    def count(self, trigger: int, *states: State) -> int:
+        """Deliveries of a trigger that stand so, as the broker's status says."""
         rows = self.rows | {(row.seq, row.trigger): row for row in self._unwritten}
-        return sum(row.state in states for row in rows.values())
+        return sum(row.trigger == trigger and row.state in states for row in rows.values())
 
     def write(self, row: Row) -> None:
         """With the next group, or after a while."""

@@ -172,7 +172,9 @@ class SimulatedCluster(Cluster):
 @contextmanager
 def fake_sleep(loop: Loop) -> Iterator[None]:
     """Where the adapter sleeps between its retries, others run."""
-    clock = SimpleNamespace(sleep=lambda seconds: loop.pause(int(seconds * 1_000)))
+    clock = SimpleNamespace(
+        sleep=lambda seconds: loop.pause(int(seconds * 1_000)), perf_counter=lambda: loop.now_ms / 1_000
+    )
     with patch.object(cluster_module, "time", clock):
         yield
 

@@ -33,6 +33,8 @@ def evaluate(expression: list[Any], bins: dict[str, Any]) -> Any:
 def _evaluate(rest: Iterator[Any], bins: dict[str, Any]) -> Any:
     operation, _, fixed, children = next(rest)
     if operation == Op.VAL:
+        if isinstance(fixed["val"], int) and not -(1 << 63) <= fixed["val"] < 1 << 63:
+            raise OverflowError(f"the client takes no integer like {fixed['val']}")
         return fixed["val"]
     if operation == Op.BIN:
         return bins.get(fixed["bin"], UNKNOWN)

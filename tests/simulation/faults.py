@@ -24,6 +24,7 @@ RATES = {
     "more processes": 0.5,
     "broker restart": 0.5,
     "repair": 0.5,  # no fault: `tradewind repair`, while others write
+    "reshard": 0.5,  # no fault either: `tradewind reshard`
     # events
     "bad data": 0.2,
     "conflict": 0.3,

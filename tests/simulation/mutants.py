@@ -7,11 +7,12 @@ from unittest.mock import patch
 
 from functions import answer
 from trades.store import Outcome
-from trades.stores.aerospike import counting, plan, raw_trades, repair, trimming
+from trades.stores.aerospike import counting, folding, plan, raw_trades, repair, store, trimming
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.counting import Counter
 from trades.stores.aerospike.fence import Fence
-from trades.stores.aerospike.summaries import Summaries
+from trades.stores.aerospike.folding import Folder
+from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.trimming import Trimmer
 from trades.stores.sqlite import claims, summaries
 from trades.summary import Summary
@@ -41,7 +42,7 @@ def fence_never_raised() -> Any:
 
 def marks_put_over() -> Any:
     """A mark that is there does not stop a second apply."""
-    return patch.dict(plan._MARKS_POLICY, {"map_write_flags": 0})
+    return patch.dict(plan.CREATE_ONLY_MAP, {"map_write_flags": 0})
 
 
 def done_before_apply() -> Any:
@@ -130,7 +131,7 @@ def repaired_lists_without_order() -> Any:
         if not part.lowest_ticks:
             lists = {name: [] for name in lists}
         sums = {"count": part.trade_count, "volume": part.volume, "notional": part.notional_ticks}
-        return [repair._set(name, value) for name, value in (sums | lists).items()]
+        return [plan.put_value(name, value) for name, value in (sums | lists).items()]
 
     return patch.object(repair, "_summary_operations", plain)
 
@@ -142,7 +143,63 @@ def unavailable_taken_for_done() -> Any:
 
 def shards_not_noted() -> Any:
     """Readers do not hear of shards beyond their own."""
-    return patch.object(Summaries, "raise_shard_count", lambda _self: None)
+    return patch.object(Shards, "raise_count", lambda self, count: self.learn({"shards": count}))
+
+
+def closed_shards_not_looked_at() -> Any:
+    """A worker sets done what it has put into a shard that closed meanwhile."""
+    return patch.object(Counter, "_find_closed_since", lambda _self, _closed: set())
+
+
+def folded_without_seal() -> Any:
+    """What is added to a record after it was folded is lost."""
+    return patch.object(folding, "_SEAL", folding._SEAL[1:])
+
+
+def folded_twice() -> Any:
+    """Two who fold one record add it twice."""
+
+    def again(child: Any) -> Any:
+        return fold_operations(child)[1:]
+
+    fold_operations = folding._fold_operations
+    return patch.object(folding, "_fold_operations", again)
+
+
+def marks_of_sealed_records_ignored() -> Any:
+    """An event that was applied before its shard closed is applied in the first shard as well."""
+    settle = Folder.settle
+
+    def blind(self: Folder, keys: Any) -> Any:
+        return {key: bins | {"marks": {}} for key, bins in settle(self, keys).items()}
+
+    return patch.object(Folder, "settle", blind)
+
+
+def sealed_records_trimmed() -> Any:
+    """A trim that finds a record sealed opens it again."""
+    return patch.object(trimming, "SEALED", None)
+
+
+def moved_without_seal() -> Any:
+    """An event goes to the first shard, though its own record may still take it from one who is late."""
+
+    class Hasty(Folder):
+        def settle(self, keys: Any) -> Any:
+            keys = list(keys)
+            found = self._cluster.read(keys, "marks")
+            return {key: bins or {} for key, bins in zip(keys, found, strict=True)}
+
+    return patch.object(
+        store,
+        "Counter",
+        lambda cluster, names, *parts, **more: Counter(
+            cluster,
+            names,
+            *(Hasty(cluster, names) if isinstance(part, Folder) else part for part in parts),
+            **more,
+        ),
+    )
 
 
 def claims_forgotten() -> Any:
@@ -183,4 +240,10 @@ AEROSPIKE_MUTANTS: list[Mutant] = [
     repaired_lists_without_order,
     unavailable_taken_for_done,
     shards_not_noted,
+    closed_shards_not_looked_at,
+    folded_without_seal,
+    folded_twice,
+    marks_of_sealed_records_ignored,
+    sealed_records_trimmed,
+    moved_without_seal,
 ]

@@ -18,15 +18,18 @@ from tests.simulation.faults import Faults
 from tests.simulation.loop import Loop
 from tests.simulation.operations import copy
 from tests.simulation.server import Server
-from trades.store import DeadLetter
+from trades.store import DeadLetter, StoreUnavailable
 from trades.stores.aerospike import Cluster, ClusterOptions, Names
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.counting import Counter
 from trades.stores.aerospike.dead_letters import DeadLetters
 from trades.stores.aerospike.fence import Fence, apply_filter, unchanged_filter
+from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.plan import plan_group
 from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.repair import Repairer
+from trades.stores.aerospike.resharding import Resharder
+from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.summaries import Summaries
 from trades.stores.aerospike.trimming import Trimmer
 from trades.summary import tally_events
@@ -57,12 +60,25 @@ class Side:
         self.keys: set[Any] = set()
         send = cluster._send
         cluster._send = partial(self._listen, send)  # type: ignore[method-assign]
-        self.claims, self.fence = Claims(cluster, names, 0), Fence(cluster, names)
+        self.claims, self.shards = Claims(cluster, names, 0), Shards(cluster, names)
+        self.fence, self.folder = Fence(cluster, names, self.shards), Folder(cluster, names)
         self.trimmer = Trimmer(cluster, self.claims, self.fence, claims_expire=False)
         randomness = random.Random(1)
-        self.counter = Counter(cluster, names, self.claims, self.fence, self.trimmer, 2, randomness)
-        self.summaries = Summaries(cluster, names, 2)
-        self.repairer = Repairer(cluster, names, self.summaries, self.fence)
+        self.counter = Counter(
+            cluster,
+            names,
+            self.claims,
+            self.fence,
+            self.trimmer,
+            self.shards,
+            self.folder,
+            shard_count=2,
+            randomness=randomness,
+        )
+        self.shards.raise_count(2)
+        self.summaries = Summaries(cluster, names, self.shards)
+        self.repairer = Repairer(cluster, names, self.shards, self.summaries, self.fence)
+        self.resharder = Resharder(cluster, names, self.shards, self.folder, self.trimmer)
         self.raw_trades, self.letters = RawTrades(cluster, names), DeadLetters(cluster, names)
 
     def _listen(self, send: Any, requests: Sequence[BatchRecord], policy: Any) -> None:
@@ -163,7 +179,17 @@ def read_levels(side: Side, rng: random.Random) -> object:
 
 
 def note_shards(side: Side, rng: random.Random) -> None:
-    Summaries(side.cluster, side.names, rng.randint(1, 4)).raise_shard_count()
+    side.shards.raise_count(rng.randint(1, 4))
+
+
+def settle(side: Side, rng: random.Random) -> object:
+    """Of any shard but the first, whether closed or not."""
+    keys = [side.names.summary(side.ticker(rng), 2), side.names.levels(side.ticker(rng), 2, 39)]
+    return {key: copy(bins) for key, bins in side.folder.settle(keys).items()}
+
+
+def reshard(side: Side, rng: random.Random) -> object:
+    return side.resharder.reshard(rng.randint(1, 3), lambda _records: None)
 
 
 def keep_dead_letter(side: Side, rng: random.Random) -> None:
@@ -189,6 +215,8 @@ STEPS: list[Step] = [
     write_at_generation,
     read_levels,
     note_shards,
+    settle,
+    reshard,
     keep_dead_letter,
     replay_dead_letter,
 ]
@@ -202,6 +230,14 @@ def simulated_cluster() -> Cluster:
     return SimulatedCluster(Network(loop, rng, faults, Server()))
 
 
+def take(step: Step, side: Side, rng: random.Random) -> object:
+    """A repair is refused while shards are closed and not folded."""
+    try:
+        return step(side, rng)
+    except StoreUnavailable as error:
+        return str(error)
+
+
 def test_both_answer_alike(shop: Shop) -> None:
     options = shop.options()
 
@@ -209,11 +245,15 @@ def test_both_answer_alike(shop: Shop) -> None:
     @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 10_000)), min_size=5, max_size=25))
     def compare(steps: list[tuple[Step, int]]) -> None:
         run = next(_runs)
-        names = msgspec.structs.replace(shop.names, state_set=f"{shop.names.state_set}{run}")
+        names = msgspec.structs.replace(
+            shop.names,
+            state_set=f"x{run}{shop.names.state_set}",
+            summary_set=f"s{run}{shop.names.summary_set}",
+        )
         real = Side(RealCluster(options, client), names, run)
         simulated = Side(simulated_cluster(), names, run)
         for step, seed in steps:
-            answers = [step(side, random.Random(seed)) for side in (simulated, real)]
+            answers = [take(step, side, random.Random(seed)) for side in (simulated, real)]
             assert answers[0] == answers[1], step.__name__
             assert simulated.answers == real.answers, step.__name__
         keys = sorted(real.keys)

@@ -33,6 +33,7 @@ from trades.trade import TradeEvent
 from trades.verify import tally_pass
 from tradewind import checking
 from tradewind.repair import repair_store
+from tradewind.snapshot import Queue
 
 FUNCTIONS: dict[str, Callable[[TradeStore, Loop], Function]] = {
     "store-trade": StoreTrade,
@@ -43,7 +44,7 @@ TRIGGERS = ("store-trade", "update-summary")
 MAX_PROCESSES = 4
 _RESEND_MS = 1_000
 _TAIL_MS = 60_000
-_IDLE_POLLS, _IDLE_POLL_MS = 50, 300
+_IDLE_POLL_S = 0.3
 
 
 class Stores(Protocol):
@@ -71,7 +72,7 @@ class World:
         self.rng, self.loop, self.faults, self.stores, self.scale = rng, loop, faults, stores, scale
         self.processes: dict[str, list[Process]] = {name: [] for name in FUNCTIONS}
         self.broker = self._make_broker()
-        self.repairs = 0
+        self.repairs = self.reshards = 0
         for name, count in scale.processes.items():
             for _ in range(count):
                 self._start_process(name)
@@ -93,6 +94,8 @@ class World:
         self.loop.run()
         self._replay_dead_letters()
         self.loop.run()
+        if self.reshards:
+            self._reshard()  # those that broke off are brought to an end
 
     def settled(self, state: State, function: str) -> list[tuple[Event, int]]:
         """Events whose delivery to a function ended so, with the status of the function's last answer."""
@@ -171,6 +174,9 @@ class World:
         while self.faults.strikes("repair"):
             self.repairs += 1
             self.loop.after(self.rng.randrange(end_ms), lambda: self.loop.start(self._repair))
+        while self.faults.strikes("reshard"):
+            self.reshards += 1
+            self.loop.after(self.rng.randrange(end_ms), lambda: self.loop.start(self._reshard))
 
     def _crash(self, name: str) -> None:
         self.loop.tell("crash", name)
@@ -190,13 +196,28 @@ class World:
             self.loop.tell("repair", repair_store(store, self._wait_until_idle))
         store.close()
 
+    def _reshard(self) -> None:
+        store = self.stores.make()
+        with suppress(StoreError):
+            store.ping()
+            self.loop.tell("reshard", store.reshard(self.rng.randint(1, 3)))
+        store.close()
+
     def _wait_until_idle(self) -> bool:
-        """What the broker keeps may yet be done, as a dead letter may: it is on its way as well."""
-        for _ in range(_IDLE_POLLS):
-            if not self.broker.count(State.PENDING, State.TO_SINK, State.KEPT):
-                return True
-            self.loop.pause(_IDLE_POLL_MS)
-        return False
+        return checking.wait_for_rest(
+            self._queues,
+            clock=lambda: self.loop.now_ms / 1_000,
+            sleep=lambda seconds: self.loop.pause(int(seconds * 1_000)),
+            poll_s=_IDLE_POLL_S,
+        )
+
+    def _queues(self) -> dict[str, Queue]:
+        return {
+            name: Queue(
+                self.broker.count(number, State.PENDING, State.TO_SINK), self.broker.count(number, State.KEPT)
+            )
+            for number, name in enumerate(TRIGGERS)
+        }
 
     def _end_faults(self) -> None:
         self.faults.is_over = True

@@ -9,10 +9,13 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.answer import BAD_REQUEST
+from functions.door import REPLIED
+from functions.event_function import DONE
 from functions.query.app import create_app
 from functions.query.payload import view_payload
 from functions.query.recent import KEPT_MS
-from trades.store import EventNote
+from trades.store import EventNote, Outcome
 
 Read = Callable[..., dict[str, Any]]
 
@@ -55,7 +58,48 @@ def test_filters(store, read: Read) -> None:
     assert ids_of(read("/v1/events?function=store_trade&verdict=COUNTED")) == []
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "function=", "verdict=" + "x" * 33, "since=1"])
+def test_all_that_is_known_of_one_event(store, read: Read) -> None:
+    mine, others = make_note(1), make_note(1, "update_summary", "COUNTED")
+    others.attributes = {"id": "e1", "source": "/others"}
+    unread = make_note(2, verdict="BAD_REQUEST")
+    unread.attributes = {}  # of a request that was no event
+    store.add_notes([mine, others, unread, make_note(3), make_note(1, "update_summary", "COUNTED")])
+    found = read("/v1/events?source=/tests&id=e1")["events"]
+    assert {(event["function"], event["attributes"]["source"]) for event in found} == {
+        ("store_trade", "/tests"),
+        ("update_summary", "/tests"),
+    }
+    assert ids_of(read("/v1/events?id=e1&limit=2")) == ["e1", "e1"]
+    assert ids_of(read("/v1/events?source=/others")) == ["e1"]
+    assert ids_of(read("/v1/events?source=/tests&id=e1&verdict=COUNTED")) == ["e1"]
+    assert ids_of(read("/v1/events?source=/tests&id=none")) == []
+
+
+def test_a_filter_looks_through_more_than_it_gives(store, read: Read) -> None:
+    store.add_notes([make_note(0), *(make_note(number, "other") for number in range(1, 512))])
+    assert ids_of(read("/v1/events?source=/tests&id=e0&limit=1")) == ["e0"]
+
+
+def test_each_verdict_is_explained(read: Read) -> None:
+    schemas = read("/openapi.json")["components"]["schemas"]
+    text = schemas["SeenEvent"]["properties"]["verdict"]["description"]
+    for verdict in [*Outcome, BAD_REQUEST, DONE, REPLIED]:
+        assert f"{verdict}: " in text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "source=",
+        "id=",
+        "id=" + "x" * 257,
+        "limit=501",
+        "function=",
+        "verdict=" + "x" * 33,
+        "since=1",
+    ],
+)
 def test_parameters_have_limits(read: Read, query: str) -> None:
     read(f"/v1/events?{query}", 400)
 

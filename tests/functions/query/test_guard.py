@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
+from eventing.hosts import is_host_allowed
 from functions.query.app import create_app
-from functions.query.guard import is_host_allowed
 
 EVENT = b'{"specversion":"1.0","id":"1","source":"/page","type":"trade.executed.v1","data":{}}'
 STRUCTURED = "application/cloudevents+json"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.query.cursor import START, Cursor, parse_cursor
-from functions.query.table import REFRESH_INTERVAL_MS, RELOAD_INTERVAL_MS, Row, TickerTable
+from functions.query.table import MAX_AGE_MS, REFRESH_INTERVAL_MS, RELOAD_INTERVAL_MS, Row, TickerTable
 from trades.listings import Listing
 from trades.store import ChangedSummaries, StoreUnavailable
 from trades.summary import Latest, Summary
@@ -396,3 +396,56 @@ def test_what_was_never_a_cursor(text: str) -> None:
 @given(cursor=st.builds(Cursor, st.from_regex(r"\A[0-9a-f]{8}\Z"), *[st.integers(0, 10**18)] * 3))
 def test_cursors_survive_their_text(cursor: Cursor) -> None:
     assert parse_cursor(str(cursor)) == cursor
+
+
+class Aside:
+    """Work that was handed over, and not done yet."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def do_it(self) -> None:
+        (work,) = self.work
+        self.work.clear()
+        work()
+
+
+def test_a_refresh_aside_keeps_no_reader_waiting() -> None:
+    """But for the first, and where what is there is too old."""
+    model, clock, aside = ModelStore(), Clock(), Aside()
+    table = TickerTable(model.read_changed, LISTINGS, clock, lambda: "0" * 8, aside.work.append)
+
+    def counts(key: str) -> int:
+        return table.read(key, lambda table: table.trade_count)
+
+    model.change(TICKERS[0])
+    first = counts("a")
+    assert first > 0
+    assert aside.work == []
+    model.change(TICKERS[0])
+    clock.now_ms += REFRESH_INTERVAL_MS
+    assert counts("b") == first
+    assert counts("c") == first, "while it is on its way no second one begins"
+    aside.do_it()
+    second = counts("d")
+    assert second > first
+    model.change(TICKERS[0])
+    clock.now_ms += MAX_AGE_MS
+    assert counts("e") > second
+    assert aside.work == []
+
+
+def test_what_fails_aside_is_told_to_the_next(model: ModelStore, clock: Clock) -> None:
+    aside = Aside()
+    table = TickerTable(model.read_changed, LISTINGS, clock, lambda: "0" * 8, aside.work.append)
+    model.change(TICKERS[0])
+    table.read("a", len)
+    model.failure = StoreUnavailable("down")
+    clock.now_ms += REFRESH_INTERVAL_MS
+    table.read("b", len)
+    aside.do_it()
+    with pytest.raises(StoreUnavailable, match="down"):
+        table.read("c", len)
+    model.failure = None
+    clock.now_ms += REFRESH_INTERVAL_MS
+    assert table.read("d", len) == 1

@@ -5,7 +5,7 @@
 //
 //	[POLICY=linear] [TIMEOUT=PT1S] FOR=10m knlocal -test.run TestServe -test.timeout 0
 //
-// Events go to http://127.0.0.1:8900/default/default.
+// Events go to http://127.0.0.1:8900/default/default. INGRESS, CHANNEL and FILTER name other ports than 8900 to 8902.
 package knlocal
 
 import (
@@ -52,6 +52,13 @@ import (
 	_ "knative.dev/pkg/system/testing"
 )
 
+func address(name, port string) string {
+	if p := os.Getenv(name); p != "" {
+		port = p
+	}
+	return "127.0.0.1:" + port
+}
+
 func url(s string) *apis.URL { u, _ := apis.ParseURL(s); return u }
 
 func TestServe(t *testing.T) {
@@ -59,6 +66,7 @@ func TestServe(t *testing.T) {
 	if sub == "" {
 		t.Skip()
 	}
+	ingressAt, channelAt, filterAt := address("INGRESS", "8900"), address("CHANNEL", "8901"), address("FILTER", "8902")
 	ctx, _ := reconcilertesting.SetupFakeContext(t, func(ctx context.Context) context.Context {
 		return filteredFactory.WithSelectors(ctx, eventingtls.TrustBundleLabelSelector)
 	})
@@ -72,8 +80,8 @@ func TestServe(t *testing.T) {
 	prov := auth.NewOIDCTokenProvider(ctx)
 	ver := auth.NewVerifier(ctx, eventpolicyinformerfake.Get(ctx).Lister(), cml, cmw)
 	b := &v1.Broker{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "default"}}
-	b.Status.Annotations = map[string]string{eventing.BrokerChannelAddressStatusAnnotationKey: "http://127.0.0.1:8901/"}
-	b.Status.Address = &duckv1.Addressable{URL: url("http://127.0.0.1:8900/default/default")}
+	b.Status.Annotations = map[string]string{eventing.BrokerChannelAddressStatusAnnotationKey: "http://" + channelAt + "/"}
+	b.Status.Address = &duckv1.Addressable{URL: url("http://" + ingressAt + "/default/default")}
 	brokerinformerfake.Get(ctx).Informer().GetStore().Add(b)
 	trig := &v1.Trigger{ObjectMeta: metav1.ObjectMeta{Name: "t", Namespace: "default", UID: "uid1"}, Spec: v1.TriggerSpec{Broker: "default"}}
 	if ty := os.Getenv("TYPE"); ty != "" {
@@ -114,7 +122,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	disp := kncloudevents.NewDispatcher(eventingtls.ClientConfig{TrustBundleConfigMapLister: cml}, prov)
-	s := fanout.Subscription{Subscriber: duckv1.Addressable{URL: url("http://127.0.0.1:8902/triggers/default/t/uid1")}, Reply: &duckv1.Addressable{URL: url("http://127.0.0.1:8900/default/default")}, RetryConfig: &rc, Name: "t", Namespace: "default", UID: "s1"}
+	s := fanout.Subscription{Subscriber: duckv1.Addressable{URL: url("http://" + filterAt + "/triggers/default/t/uid1")}, Reply: &duckv1.Addressable{URL: url("http://" + ingressAt + "/default/default")}, RetryConfig: &rc, Name: "t", Namespace: "default", UID: "s1"}
 	if dl := os.Getenv("DLS"); dl != "" {
 		s.DeadLetter = &duckv1.Addressable{URL: url(dl)}
 	}
@@ -122,7 +130,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for a, h := range map[string]http.Handler{"127.0.0.1:8900": ing, "127.0.0.1:8901": fan, "127.0.0.1:8902": fil} {
+	for a, h := range map[string]http.Handler{ingressAt: ing, channelAt: fan, filterAt: fil} {
 		go func() { t.Log(http.ListenAndServe(a, h)) }()
 	}
 	d, _ := time.ParseDuration(os.Getenv("FOR"))

@@ -63,7 +63,6 @@ def test_a_whole_delivery() -> None:
         ({"timeout": "PT0S"}, "longer than zero"),
         ({"timeout": "-PT1S"}, "delivery.timeout"),
         ({"format": "xml"}, "json or binary"),
-        ({"format": "json"}, "not supported here"),
         ({"deadLetterSink": {}}, "delivery.deadLetterSink: must have"),
         ({"deadLetterSink": {"uri": "/path"}}, "absolute"),
     ],

@@ -123,6 +123,10 @@ def deep(levels: int) -> dict[str, Any]:
         ([{"exact": {"a": "b"}, "prefix": {"a": "b"}}], "exactly one"),
         (["exact"], "exactly one"),
         ({"exact": {"a": "b"}}, "must be a list"),
+        (5, "must be a list"),
+        (0, "must be a list"),
+        ({}, "must be a list"),
+        ("exact", "must be a list"),
         ([{"equals": {"a": "b"}}], "unknown dialect 'equals'"),
         ([{"exact": {}}], "name an attribute"),
         ([{"exact": "type"}], "must map"),
@@ -142,8 +146,14 @@ def test_what_cannot_be_right_is_refused_with_its_place(filters: Any, advice: st
     assert advice in str(caught.value)
 
 
-@pytest.mark.parametrize("filter_", [{"attribute": {}}, {"attributes": {"A": "x"}}, {"attributes": {"a": 1}}])
-def test_a_wrong_attributes_filter_is_refused(filter_: dict[str, Any]) -> None:
+WRONG_FILTERS = [
+    *({"attribute": {}}, {"attributes": {"A": "x"}}, {"attributes": {"a": 1}}),
+    *({"attributes": 5}, {"attributes": []}, {"attributes": "type"}, 5, 0, "", [], ["attributes"]),
+]
+
+
+@pytest.mark.parametrize("filter_", WRONG_FILTERS)
+def test_a_wrong_attributes_filter_is_refused(filter_: Any) -> None:
     with pytest.raises(BadFilter):
         compile_filters(filter_, None)
 

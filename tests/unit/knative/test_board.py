@@ -121,6 +121,30 @@ def test_a_board_is_json_and_text() -> None:
     assert "Pod: late" in text
 
 
+def draw(shown: Board, width: int) -> str:
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(board_view(shown))
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_what_matters_is_legible_on_a_narrow_terminal(width: int) -> None:
+    """Columns without anything are left out, bars and revisions cut; a long reason stands below the table."""
+    why = "RevisionMissing: Configuration waits for a Revision to become ready"
+    rows = [
+        FunctionRow("store-trade", True, "serving", "store-trade-00001", 20, 20, 20, target="concurrency 32"),
+        FunctionRow("update-summary", False, why, "update-summary-00001", 0, 0, 0, target="concurrency 32"),
+    ]
+    text = draw(Board("here", rows), width)
+    first = text.splitlines()[3]
+    assert first.split()[:2] == ["store-trade", "20"]
+    assert "serving" in first
+    assert "concurrency 32" in first
+    assert f"update-summary: {why}" in text.replace("\n", " ").replace("  ", " ")
+    for nothing in ("to zero in", "waiting", "retried"):
+        assert nothing not in text.splitlines()[2]
+
+
 # The run on this machine
 
 

@@ -45,7 +45,7 @@ def test_an_image_is_split_as_kustomize_wants_it(image: str, entry: dict[str, st
 def test_a_wrong_image_or_overlay_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadReference, match="is no image"):
         kustomization(MANIFESTS / "base", tmp_path, "ns", "two words")
-    with pytest.raises(BadReference, match="base, kafka, scaled, secure"):
+    with pytest.raises(BadReference, match="base, kafka, monitoring, scaled, secure"):
         find_overlay("moon")
     (tmp_path / "kustomization.yaml").touch()
     assert find_overlay(str(tmp_path)) == tmp_path.resolve()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from eventing.hosts import is_loopback
+
 REPOSITORY = Path(__file__).parents[3]
 DOCKERFILE = REPOSITORY / "knative" / "Dockerfile"
 UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
@@ -41,6 +43,12 @@ def test_the_final_image_runs_as_nobody_and_keeps_nothing_of_the_build() -> None
     assert "HOME=/tmp" in values(final, "ENV")[0]
     assert all("--no-dev" in step for step in values(build, "RUN") if "uv sync" in step)
     assert all("--locked" in step for step in values(build, "RUN") if "uv sync" in step)
+
+
+def test_its_functions_answer_by_the_names_that_a_cluster_gives_them() -> None:
+    """A server that listens on loopback is called by an address or localhost only, any other by any name."""
+    (environment,) = values(stages()[1], "ENV")
+    assert not is_loopback(dict(word.split("=", 1) for word in shlex.split(environment))["HOST"])
 
 
 def test_every_room_is_copied() -> None:

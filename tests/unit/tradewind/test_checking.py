@@ -46,7 +46,7 @@ def test_what_agrees_is_no_suspect_in_however_many_passes(
     fill(events)
     read: list[int] = []
     found = Checker(store, read.append).scan(max_levels)
-    assert found == (200, 40, [])
+    assert found == (200, 40, [], 0)
 
 
 @pytest.mark.parametrize("max_levels", [None, 7])

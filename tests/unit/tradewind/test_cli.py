@@ -316,9 +316,11 @@ def test_events_oldest_first(server: Server, data: str) -> None:
         for second in (2, 1)
     ]
     server.answers["GET", "/v1/events"] = (200, {"events": events})
-    lines = call("events", "--data", data, "--verdict", "STORED").splitlines()
+    only = {"verdict": "STORED", "id": "e1", "source": "/tests", "function": "store_trade"}
+    options = [part for name, value in only.items() for part in (f"--{name}", value)]
+    lines = call("events", "--data", data, *options).splitlines()
     assert [line.split()[4] for line in lines] == ["e1", "e2"]
-    assert server.asked[0][2]["verdict"] == ["STORED"]
+    assert server.asked[0][2] == {"limit": ["20"], **{name: [value] for name, value in only.items()}}
     assert [
         json.loads(line)["attributes"]["id"] for line in call("events", "--data", data, "--json").splitlines()
     ] == [

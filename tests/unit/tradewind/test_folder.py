@@ -77,3 +77,11 @@ def test_a_log_keeps_the_last_and_stays_bounded(tmp_path: Path) -> None:
 
 def test_the_tail_of_no_log_is_empty(tmp_path: Path) -> None:
     assert LogFile(tmp_path / "none.log").tail() == []
+
+
+def test_what_is_made_is_its_users_alone(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "new")
+    with folder.locked():
+        os.close(LogFile(folder.logs / "x.log").open())
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder.logs / "x.log").stat().st_mode) == 0o600

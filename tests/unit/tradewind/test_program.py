@@ -25,6 +25,13 @@ def test_ports_differ_and_are_free() -> None:
         socket.create_server(("127.0.0.1", number)).close()
 
 
+def test_two_that_choose_at_once_get_different_ports() -> None:
+    """Nothing listens yet: only that they were chosen keeps them from being chosen again."""
+    mine, _ = choose_ports(None, None)
+    others, _ = choose_ports(None, None)
+    assert not set(mine.numbers.values()) & set(others.numbers.values())
+
+
 def test_a_busy_usual_port_is_replaced_and_told(busy_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "QUERY_PORT", busy_port)
     ports, messages = choose_ports(None, None)

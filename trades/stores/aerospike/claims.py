@@ -1,17 +1,20 @@
 """Claims: one small record an event, create-only: in which shard the event counts, and if it is done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import aerospike
 from aerospike_helpers.batch.records import Write
 
-from trades.stores.aerospike.cluster import EXISTS, OK, Bins, Cluster
+from trades.store import EventName, StoredClaim, StoreUnavailable
+from trades.stores.aerospike.cluster import EXISTS, OK, Bins, Cluster, Operation
 from trades.stores.aerospike.layout import Names
+from trades.stores.aerospike.shards import FIRST
 from trades.trade import TradeEvent
 
 OPEN = "open"
 DONE = "done"
+_SCAN_PAGE = 20_000
 
 _BINS = ("shard", "digest", "state")
 _CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
@@ -55,6 +58,31 @@ class Claims:
         found = self._cluster.read([self._names.claim(key) for key in event_keys], *_BINS)
         return {key: _parse(bins) for key, bins in zip(event_keys, found, strict=True) if bins is not None}
 
+    def scan(self) -> Iterator[StoredClaim]:
+        rows = self._cluster.query(
+            self._names.trades_namespace,
+            self._names.events_set,
+            ("source", "event", "state"),
+            page_size=_SCAN_PAGE,
+        )
+        return (_parse_stored(bytes.fromhex(key), bins) for key, bins in rows)
+
+    def read_stored(self, key: bytes) -> StoredClaim | None:
+        (bins,) = self._cluster.read([self._names.claim(key)], "source", "event", "state")
+        return _parse_stored(key, bins) if bins else None
+
+    def make_done(self, digests: Iterable[tuple[EventName, bytes]]) -> None:
+        """Claim events as counted; claims that are there stay. Raises StoreUnavailable if some failed."""
+        policy = {**_CREATE_ONLY, **self._done_policy}
+        writes = [
+            Write(self._names.claim(name.key), _claim_operations(name, digest, FIRST, DONE), None, policy)
+            for name, digest in digests
+        ]
+        self._cluster.write(writes)
+        failed = [write.result for write in writes if write.result not in (OK, EXISTS)]
+        if failed:
+            raise StoreUnavailable(f"Aerospike could not claim {len(failed)} events: code {failed[0]}")
+
     def set_done(self, begun: Iterable[tuple[TradeEvent, int]]) -> set[bytes]:
         """The keys of the events that are now done. Writes the whole claim, in case the server lost it."""
         events = list(begun)
@@ -66,15 +94,23 @@ class Claims:
         return {event.key for (event, _), write in zip(events, writes, strict=True) if write.result == OK}
 
 
-def _operations(event: TradeEvent, shard: int, state: str) -> list[dict[str, object]]:
+def _operations(event: TradeEvent, shard: int, state: str) -> list[Operation]:
+    return _claim_operations(EventName(event.source, event.id), event.digest, shard, state)
+
+
+def _claim_operations(name: EventName, digest: bytes, shard: int, state: str) -> list[Operation]:
     values = {
         "shard": shard,
-        "digest": event.digest,
+        "digest": digest,
         "state": state,
-        "source": event.source,
-        "event": event.id,
+        "source": name.source,
+        "event": name.event_id,
     }
     return [{"op": aerospike.OPERATOR_WRITE, "bin": name, "val": value} for name, value in values.items()]
+
+
+def _parse_stored(key: bytes, bins: Bins) -> StoredClaim:
+    return StoredClaim(key, bins["state"] == DONE, EventName(bins["source"], bins["event"]))
 
 
 def _parse(bins: Bins) -> Claim:

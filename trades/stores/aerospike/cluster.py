@@ -8,7 +8,11 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import aerospike
@@ -16,12 +20,14 @@ import msgspec
 from aerospike import exception
 from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Read, Write
 
+from trades.observer import SILENT, StoreObserver
 from trades.store import StoreError, StoreMisconfigured, StoreUnavailable
 from trades.stores.aerospike.layout import Key
 
 Bins = dict[str, Any]
 Operation = dict[str, Any]
 
+READ = aerospike.OPERATOR_READ
 OK = 0
 NOT_FOUND = 2
 GENERATION = 3
@@ -35,6 +41,20 @@ FILTERED_OUT = 27
 NO_RESPONSE = -15
 
 _BUSY = frozenset((KEY_BUSY, DEVICE_OVERLOAD))
+# Results of a record that this adapter asks for: they are answers, not errors.
+_ANSWERS = frozenset((OK, NOT_FOUND, GENERATION, EXISTS, ELEMENT_EXISTS, FILTERED_OUT))
+_ERROR_NAMES = {
+    KEY_BUSY: "KEY_BUSY",
+    DEVICE_OVERLOAD: "DEVICE_OVERLOAD",
+    RECORD_TOO_BIG: "RECORD_TOO_BIG",
+    NAMESPACE_NOT_FOUND: "NAMESPACE_NOT_FOUND",
+    NO_RESPONSE: "NO_RESPONSE",
+    8: "OUT_OF_SPACE",
+    9: "TIMEOUT",
+    11: "CLUSTER",
+    -10: "CONNECTION",
+    -12: "MAX_RETRIES",
+}
 _BUSY_PAUSES_S = (0.005, 0.02, 0.08)  # the client itself never retries these
 # Security: not supported, no such user, bad password, expired, not authenticated, role violation.
 _NEEDS_A_PERSON = frozenset((51, 52, 60, 61, 62, 63, 64, 65, 80, 81))
@@ -58,10 +78,12 @@ class ClusterOptions(msgspec.Struct, frozen=True):
 class Cluster:
     """Batch reads and writes, queries and server information, with errors as the port knows them."""
 
-    def __init__(self, options: ClusterOptions) -> None:
+    def __init__(self, options: ClusterOptions, observer: StoreObserver = SILENT) -> None:
+        self.observer = observer
         self._options = options
         self._lock = threading.Lock()
         self._client: Any = None
+        self._senders: ThreadPoolExecutor
         self._pid = 0
         self._policy = {
             "total_timeout": options.timeout_ms,
@@ -77,11 +99,12 @@ class Cluster:
         whole call fails: some of the records may have been written then.
         """
         policy = self._policy if only_where is None else {**self._policy, "expressions": only_where}
-        for pause_s in (*_BUSY_PAUSES_S, 0.0):
+        for pause_s in (*_BUSY_PAUSES_S, None):
             self._send(records, policy)
             records = [record for record in records if record.result in _BUSY]
-            if not records:
+            if not records or pause_s is None:
                 return
+            self.observer.retried(len(records))
             time.sleep(pause_s)
 
     def read(self, keys: Sequence[Key], *bins: str) -> list[Bins | None]:
@@ -93,7 +116,11 @@ class Cluster:
 
     def read_with(self, keys: Sequence[Key], operations: list[Operation]) -> list[tuple[int, Bins | None]]:
         """As `read`, with read operations; gives each record's generation too (0: there is no record)."""
-        return self._read([Read(key, operations) for key in keys])
+        return self.read_each([(key, operations) for key in keys])
+
+    def read_each(self, reads: Sequence[tuple[Key, list[Operation]]]) -> list[tuple[int, Bins | None]]:
+        """As `read_with`, each record with operations of its own."""
+        return self._read([Read(key, operations) for key, operations in reads])
 
     def query(
         self,
@@ -173,6 +200,7 @@ class Cluster:
         if client is None:
             return
         if self._pid == os.getpid():
+            self._senders.shutdown()
             client.close()
         else:
             _inherited.append(client)
@@ -181,10 +209,26 @@ class Cluster:
         client = self._connect()
         for record in records:
             record.result = NO_RESPONSE
-        for start in range(0, len(records), self._options.batch_size):
-            part = records[start : start + self._options.batch_size]
+        size = self._options.batch_size
+        parts = [records[start : start + size] for start in range(0, len(records), size)]
+        if len(parts) <= 1:
+            self._send_parts(client, parts, policy)
+            return
+        # Two at a time: the client builds one call while the server works on the other.
+        rest = partial(self._send_parts, client, parts[1::2], policy)
+        other = self._senders.submit(copy_context().run, rest)
+        try:
+            self._send_parts(client, parts[::2], policy)
+        finally:
+            wait((other,))
+        other.result()
+
+    def _send_parts(self, client: Any, parts: list[Sequence[BatchRecord]], policy: dict[str, Any]) -> None:
+        for part in parts:
             self._call(client.batch_write, BatchRecords(part), policy)
-            for record in part:
+            failed = [record for record in part if record.result not in _ANSWERS]
+            self._tell_failures(failed)
+            for record in failed:
                 if record.result == NAMESPACE_NOT_FOUND or record.result in _NEEDS_A_PERSON:
                     raise _misconfigured(record.result, record.key[0], self._options)
 
@@ -201,10 +245,19 @@ class Cluster:
         return entries
 
     def _call(self, function: Any, *arguments: Any) -> Any:
+        start_s = time.perf_counter()
         try:
             return function(*arguments)
         except exception.AerospikeError as error:
+            self.observer.failed(_error_name(error.code), 1, int(bool(getattr(error, "in_doubt", False))))
             raise _classify(error, self._options) from error
+        finally:
+            self.observer.called(function.__name__, time.perf_counter() - start_s)
+
+    def _tell_failures(self, records: Sequence[BatchRecord]) -> None:
+        for code, times in Counter(record.result for record in records).items():
+            in_doubt = sum(record.in_doubt for record in records if record.result == code)
+            self.observer.failed(_error_name(code), times, in_doubt)
 
     def _connect(self) -> Any:
         client = self._client
@@ -215,6 +268,7 @@ class Cluster:
                 if self._client is not None:
                     _inherited.append(self._client)
                 self._client = self._call(aerospike.client, _config(self._options))
+                self._senders = ThreadPoolExecutor(thread_name_prefix="aerospike")
                 self._pid = os.getpid()
             return self._client
 
@@ -232,6 +286,11 @@ def _config(options: ClusterOptions) -> dict[str, Any]:
     if options.user:
         config |= {"user": options.user, "password": options.password}
     return config
+
+
+def _error_name(code: int | None) -> str:
+    """A word for an error; errors that nothing here has to do with share one."""
+    return _ERROR_NAMES.get(code or 0) or ("CLIENT" if (code or 0) < 0 else "OTHER")
 
 
 def _classify(error: Any, options: ClusterOptions) -> StoreError:

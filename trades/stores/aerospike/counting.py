@@ -27,12 +27,15 @@ Why each event counts once, in each record, whatever happens:
 - A claim that is created but not answered, or whose worker died, is open: the redelivery finds it and goes
   on, with the claim's shard.
 
+- A shard that is folded away: after 3 and before 4 the worker reads which shards are closed. Events of those
+  start again, and are applied where `folding` says; it has the argument.
+
 Sums stay within 64 bits: see `room`. OVERFLOW is answered only to events without a claim.
 """
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from trades.store import Outcome
@@ -45,11 +48,13 @@ from trades.stores.aerospike.cluster import (
     RECORD_TOO_BIG,
     Cluster,
 )
-from trades.stores.aerospike.fence import Fence, apply_filter
+from trades.stores.aerospike.fence import SEALED, Fence, apply_filter
+from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.groups import cut
 from trades.stores.aerospike.layout import ENTRIES_LIMIT, MARKS_LIMIT, Names
 from trades.stores.aerospike.plan import Planned, plan_group
 from trades.stores.aerospike.room import NEARLY_FULL, Room
+from trades.stores.aerospike.shards import FIRST, Shards
 from trades.stores.aerospike.trimming import Trimmer
 from trades.trade import TradeEvent
 
@@ -75,6 +80,8 @@ class Counter:
         claims: Claims,
         fence: Fence,
         trimmer: Trimmer,
+        shards: Shards,
+        folder: Folder,
         shard_count: int,
         randomness: random.Random,
     ) -> None:
@@ -83,10 +90,12 @@ class Counter:
         self._claims = claims
         self._fence = fence
         self._trimmer = trimmer
+        self._shards = shards
+        self._folder = folder
         self._shard_count = shard_count
         self._random = randomness
         self._lock = threading.Lock()
-        self._shard = 0  # 0: choose one
+        self._chosen: dict[int, int] = {}  # by thread
         self._known_bands: set[str] = set()  # a cache: bands are never un-named
         self._room = Room(cluster, names)
 
@@ -149,19 +158,28 @@ class Counter:
             by_shard.setdefault(claims[event.key].shard, []).append(event)
         refused: set[bytes] = set()
         applied: list[tuple[TradeEvent, int]] = []
+        closed = self._shards.closed
         for shard, events in by_shard.items():
-            result = self._apply(events, shard, fence, is_close)
+            result = (self._apply_folded if shard in closed else self._apply)(events, shard, fence, is_close)
             refused |= result.refused
             for event in events:
                 if event.key in result.failed:
                     outcomes[event.key] = Outcome.UNAVAILABLE
                 elif event.key not in result.refused:
                     applied.append((event, shard))
+        if applied:
+            too_late = self._find_closed_since(closed)
+            refused |= {event.key for event, shard in applied if shard in too_late}
+            applied = [(event, shard) for event, shard in applied if shard not in too_late]
         done = self._claims.set_done(applied) if applied else set()
         self._trimmer.note_done(done)
         for event, _ in applied:
             outcomes[event.key] = Outcome.COUNTED if event.key in done else Outcome.UNAVAILABLE
         return refused - {key for key, outcome in outcomes.items() if outcome is Outcome.UNAVAILABLE}
+
+    def _find_closed_since(self, before: Mapping[int, int]) -> set[int]:
+        self._fence.refresh()
+        return self._shards.closed.keys() - before.keys()
 
     def _apply(self, events: list[TradeEvent], shard: int, fence: int, is_close: bool) -> _Applied:
         """Send every record's write; where a mark is there, send the record's events one by one."""
@@ -181,28 +199,50 @@ class Counter:
             planned += singles
         return self._look_at(planned, events, shard)
 
+    def _apply_folded(self, events: list[TradeEvent], shard: int, fence: int, is_close: bool) -> _Applied:
+        """Their shard is closed: what its records don't have already goes into the first shard."""
+        pairs = [
+            (before, after)
+            for event in events
+            for before, after in zip(
+                plan_group(self._names, shard, [event]), plan_group(self._names, FIRST, [event]), strict=True
+            )
+        ]
+        sealed = self._folder.settle(before.write.key for before, _ in pairs if not before.is_index)
+        planned = [
+            after
+            for before, after in pairs
+            if before.is_index or not before.marks.keys() <= sealed[before.write.key].get("marks", {}).keys()
+        ]
+        self._cluster.write([plan.write for plan in planned], apply_filter(fence, self._room.limit(planned)))
+        return self._look_at(planned, events, FIRST)
+
     def _look_at(self, planned: list[Planned], events: list[TradeEvent], shard: int) -> _Applied:
         result = _Applied(set(), set())
         refused: list[Planned] = []
+        most_marks = 0
         for plan in planned:
             code = plan.write.result
             if code == OK:
-                if not plan.is_index and (
-                    plan.write.record[2]["marks"] >= MARKS_LIMIT or plan.entries >= ENTRIES_LIMIT
-                ):
-                    self._trimmer.note_due(plan)
+                if not plan.is_index:
+                    marks = plan.write.record[2]["marks"]
+                    most_marks = max(most_marks, marks)
+                    if marks >= MARKS_LIMIT or plan.entries >= ENTRIES_LIMIT:
+                        self._trimmer.note_due(plan)
             elif code == FILTERED_OUT:
                 refused.append(plan)
                 result.refused.update(plan.marks)
             elif code != ELEMENT_EXISTS:
                 if code == KEY_BUSY:
-                    self._shard = 0  # this shard is someone else's too: new claims go elsewhere
+                    # This shard is someone else's too: new claims go elsewhere.
+                    self._chosen.pop(threading.get_ident(), None)
                 elif code == RECORD_TOO_BIG:
                     self._trimmer.note_due(plan)
                 result.failed.update(plan.marks)
+        self._cluster.observer.applied(shard, sum(len(event.trades) for event in events), most_marks)
         self._remember_bands([plan for plan in planned if plan.is_index], events, shard, result)
         if refused:
-            self._learn_why(refused)
+            self._learn_why(refused, shard)
         return result
 
     def _remember_bands(
@@ -222,15 +262,22 @@ class Counter:
                 bands = plan.write.ops[0]["val"]
                 self._known_bands.update(self._names.levels(plan.ticker, shard, band)[2] for band in bands)
 
-    def _learn_why(self, refused: list[Planned]) -> None:
-        """Refused: trimmed since the fence was taken (take a newer one), or nearly full."""
+    def _learn_why(self, refused: list[Planned], shard: int) -> None:
+        """Refused: trimmed since the fence was taken (take a newer one), sealed, or nearly full."""
         found = self._cluster.read([plan.write.key for plan in refused], "trims", "notional")
         self._room.watch(refused, [(bins or {}).get("notional", 0) for bins in found])
-        self._fence.refresh(at_least=max((bins or {}).get("trims", 0) for bins in found))
+        trims = [(bins or {}).get("trims", 0) for bins in found]
+        self._fence.refresh(at_least=max((note for note in trims if note != SEALED), default=0))
+        if SEALED in trims and shard not in self._shards.closed:  # the server has lost it
+            self._shards.close([shard])
 
     def _choose_shard(self) -> int:
-        """This process's own shard, so that what it has in hand merges and pods seldom meet."""
+        """This thread's own shard, so that what it has in hand merges, and others seldom meet it."""
+        thread = threading.get_ident()
         with self._lock:
-            if not self._shard:
-                self._shard = self._random.randint(1, self._shard_count)
-            return self._shard
+            shard = self._chosen.get(thread)
+            if shard is None or shard in self._shards.closed:
+                writable = self._shards.writable[: self._shard_count]
+                free = [shard for shard in writable if shard not in self._chosen.values()]
+                shard = self._chosen[thread] = self._random.choice(free or writable)
+            return shard

@@ -1,6 +1,7 @@
 """Dead letters: one record each, by the letter's own key."""
 
 import heapq
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import aerospike
@@ -17,7 +18,7 @@ _SCAN_PAGE = 5_000
 
 
 class DeadLetters:
-    """`add_dead_letter`, `mark_replayed`, `read_dead_letters`. Thread-safe."""
+    """`add_dead_letter`, `mark_replayed`, and the reads of dead letters. Thread-safe."""
 
     def __init__(self, cluster: Cluster, names: Names) -> None:
         self._cluster = cluster
@@ -52,15 +53,27 @@ class DeadLetters:
 
     def read(self, limit: int, *, waiting_only: bool) -> list[DeadLetter]:
         """Newest first. Looks at the times of all letters, and reads `limit` of them."""
-        rows = self._cluster.query(
+        rows = self._scan(waiting_only)
+        newest = heapq.nlargest(limit, ((bins["received_ms"], key) for key, bins in rows))
+        return self._read([key for _received_ms, key in newest])
+
+    def read_one(self, key: str) -> DeadLetter | None:
+        return next(iter(self._read([key])), None)
+
+    def count(self) -> int:
+        """Of those that wait. Looks at all letters; their data stays where it is."""
+        return sum(1 for _ in self._scan(waiting_only=True))
+
+    def _scan(self, waiting_only: bool) -> Iterator[tuple[str, Bins]]:
+        return self._cluster.query(
             self._names.trades_namespace,
             self._names.dead_letters_set,
             ("received_ms",),
             only_where=exp.Eq(exp.IntBin("replayed_ms"), 0).compile() if waiting_only else None,
             page_size=_SCAN_PAGE,
         )
-        newest = heapq.nlargest(limit, ((bins["received_ms"], key) for key, bins in rows))
-        keys = [key for _received_ms, key in newest]
+
+    def _read(self, keys: Sequence[str]) -> list[DeadLetter]:
         found = self._cluster.read([self._names.dead_letter(key) for key in keys])
         return [_parse(key, bins) for key, bins in zip(keys, found, strict=True) if bins]
 

@@ -1,9 +1,11 @@
-"""The trim counter and the highest shard count: one small record that all workers share.
+"""The trim counter: in the one small record that all workers share, with the shards' numbers (`shards`).
 
 The counter `trims` is raised before marks are removed, and each record that loses marks notes the number
 that its trimmer got. A worker takes the counter's value *before* it looks at claims; its writes pass only
 where the record's note is not above that value, that is, where nothing was trimmed since. An old value
-is always safe (more writes are refused), so it is kept in memory and read again only after a refusal.
+is always safe (more writes are refused), so it is kept in memory.
+
+A record that notes SEALED takes no writes any more, whatever the fence: its shard is folded away (`folding`).
 """
 
 import threading
@@ -17,6 +19,9 @@ from aerospike_helpers.batch.records import Write
 from trades.store import StoreUnavailable
 from trades.stores.aerospike.cluster import OK, Cluster
 from trades.stores.aerospike.layout import Names
+from trades.stores.aerospike.shards import STATE_BINS, Shards
+
+SEALED = 2**62  # above any value that the counter will ever have
 
 _INCREMENT, _READ = aerospike.OPERATOR_INCR, aerospike.OPERATOR_READ
 
@@ -24,9 +29,10 @@ _INCREMENT, _READ = aerospike.OPERATOR_INCR, aerospike.OPERATOR_READ
 class Fence:
     """What this process knows of the trim counter."""
 
-    def __init__(self, cluster: Cluster, names: Names) -> None:
+    def __init__(self, cluster: Cluster, names: Names, shards: Shards) -> None:
         self._cluster = cluster
         self._key = names.state()
+        self._shards = shards
         self._lock = threading.Lock()
         self._trims: int | None = None
 
@@ -36,8 +42,9 @@ class Fence:
         return self._trims if self._trims is not None else self.refresh()
 
     def refresh(self, at_least: int = 0) -> int:
-        """Read the counter; raise it if the server lost it while records kept their notes."""
-        (state,) = self._cluster.read([self._key], "trims")
+        """Read the counter and the shards; raise it if the server lost it while records kept their notes."""
+        (state,) = self._cluster.read([self._key], "trims", *STATE_BINS)
+        self._shards.learn(state)
         trims: int = (state or {}).get("trims", 0)
         return self._learn(trims if trims >= at_least else self._add(at_least - trims))
 

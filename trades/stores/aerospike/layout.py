@@ -5,6 +5,7 @@ digits for a summary, `b` and digits for price levels, `bands` or `p` and digits
 are stored with the records (aql shows them as PK), so a scan knows a record's ticker without another bin.
 """
 
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 from zlib import crc32
 
@@ -76,8 +77,27 @@ class Names(msgspec.Struct, frozen=True):
         return (self.summary_namespace, self.summary_set, f"{ticker}-{shard}-p{page}")
 
     def state(self) -> Key:
-        """The record of `shards` (the highest shard count ever used) and `trims` (how often was trimmed)."""
+        """The record of `shards` (the highest number ever used), `closed` and `trims` (see docs/store.md)."""
         return (self.summary_namespace, self.state_set, "state")
+
+
+class SummaryKey(NamedTuple):
+    """What the key of a record with sums says. `band`: of price levels; None for a summary."""
+
+    ticker: str
+    shard: int
+    band: int | None
+
+
+def parse_summary_key(key: str) -> SummaryKey | None:
+    """None for an index record, which holds no sums."""
+    rest, _, last = key.rpartition("-")
+    if last.isdecimal():
+        return SummaryKey(rest, int(last), None)
+    if last[:1] == "b" and last[1:].isdecimal():
+        ticker, _, shard = rest.rpartition("-")
+        return SummaryKey(ticker, int(shard), int(last[1:]))
+    return None
 
 
 def band_of(price_ticks: int) -> int:

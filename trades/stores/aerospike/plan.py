@@ -20,10 +20,11 @@ from trades.stores.aerospike.layout import Key, Names, band_of, page_of
 from trades.summary import PriceLevel
 from trades.trade import TradeEvent, trade_id
 
+EVENT_KEY_BYTES = 16
 MARK = 1  # the value of a mark that carries nothing
 Levels = dict[int, list[int]]  # price in ticks: volume, count, latest time in ms
 
-_MARKS_POLICY: dict[str, int] = {
+CREATE_ONLY_MAP: dict[str, int] = {
     "map_order": aerospike.MAP_KEY_ORDERED,
     "map_write_flags": aerospike.MAP_WRITE_FLAGS_CREATE_ONLY,
 }
@@ -155,17 +156,30 @@ def _add_event(
 def _plan_summary(key: Key, ticker: str, total: _Sums) -> Planned:
     operations = [
         put_marks(total.marks),
-        {"op": aerospike.OPERATOR_INCR, "bin": "count", "val": total.count},
-        {"op": aerospike.OPERATOR_INCR, "bin": "volume", "val": total.volume},
-        {"op": aerospike.OPERATOR_INCR, "bin": "notional", "val": total.notional},
-        append_sorted("highest", total.highest),
-        _KEEP_HIGHEST,
-        append_sorted("lowest", total.lowest),
-        _KEEP_LOWEST,
-        append_sorted("latest", [total.time, total.latest_id, total.price]),
-        _KEEP_LATEST,
+        *add_sums(total.count, total.volume, total.notional),
+        *add_extremes(total.highest, total.lowest, [total.time, total.latest_id, total.price]),
     ]
     return Planned(Write(key, operations), total.marks, ticker, total.notional)
+
+
+def add_sums(count: int, volume: int, notional: int) -> list[Operation]:
+    return [
+        {"op": aerospike.OPERATOR_INCR, "bin": "count", "val": count},
+        {"op": aerospike.OPERATOR_INCR, "bin": "volume", "val": volume},
+        {"op": aerospike.OPERATOR_INCR, "bin": "notional", "val": notional},
+    ]
+
+
+def add_extremes(highest: int, lowest: int, latest: list[int | str]) -> list[Operation]:
+    """Each list keeps the one that counts."""
+    return [
+        append_sorted("highest", highest),
+        _KEEP_HIGHEST,
+        append_sorted("lowest", lowest),
+        _KEEP_LOWEST,
+        append_sorted("latest", latest),
+        _KEEP_LATEST,
+    ]
 
 
 def plan_bands(names: Names, ticker: str, shard: int, bands: set[int]) -> list[Planned]:
@@ -185,14 +199,34 @@ def plan_bands(names: Names, ticker: str, shard: int, bands: set[int]) -> list[P
 
 def put_marks(marks: dict[bytes, Any]) -> Operation:
     """Fails the whole call with ELEMENT_EXISTS if one of the marks is there."""
-    return put_items("marks", marks, _MARKS_POLICY)
+    return put_items("marks", marks, CREATE_ONLY_MAP)
+
+
+def fold_mark(shard: int) -> bytes:
+    """The mark that carries the price levels of a folded shard (`folding`). An event's key has 16 bytes."""
+    return b"shard %d" % shard
+
+
+def is_fold_mark(mark: bytes) -> bool:
+    return len(mark) != EVENT_KEY_BYTES
 
 
 def put_levels(levels: dict[int, PriceLevel]) -> Operation:
-    values = {
-        price: [level.volume, level.trade_count, level.latest_time_ms] for price, level in levels.items()
-    }
-    return put_items("levels", values, SORTED_MAP)
+    return put_items("levels", format_levels(levels), SORTED_MAP)
+
+
+def put_levels_as_mark(mark: bytes, levels: dict[int, PriceLevel]) -> Operation:
+    return put_marks({mark: format_levels(levels)})
+
+
+def empty_marks(marks: Iterable[bytes]) -> Operation:
+    """Takes from marks what they carry, and leaves them there."""
+    return put_items("marks", {mark: {} for mark in marks}, SORTED_MAP)
+
+
+def format_levels(levels: dict[int, PriceLevel]) -> Levels:
+    """As they are stored."""
+    return {price: [level.volume, level.trade_count, level.latest_time_ms] for price, level in levels.items()}
 
 
 def fold_levels(levels: Levels, added: Iterable[Levels]) -> dict[int, PriceLevel]:
@@ -213,6 +247,11 @@ def fold_levels(levels: Levels, added: Iterable[Levels]) -> dict[int, PriceLevel
 def append_sorted(bin_: str, value: object) -> Operation:
     """Keeps a new list sorted; one that is there keeps the order, or none, that it was made with."""
     return {"op": aerospike.OP_LIST_APPEND, "bin": bin_, "val": value, "list_policy": _SORTED_LIST}
+
+
+def put_value(bin_: str, value: object) -> Operation:
+    """None removes the bin."""
+    return {"op": aerospike.OPERATOR_WRITE, "bin": bin_, "val": value}
 
 
 def put_items(bin_: str, items: dict[Any, Any], policy: dict[str, int]) -> Operation:

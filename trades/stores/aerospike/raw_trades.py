@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import aerospike
 from aerospike_helpers.batch.records import Write
 
-from trades.store import Outcome, StoredTrade
+from trades.store import EventName, Outcome, StoredTrade
 from trades.stores.aerospike.cluster import EXISTS, OK, Bins, Cluster, Operation
 from trades.stores.aerospike.groups import cut
 from trades.stores.aerospike.layout import Names, drill_base, event_prefix, parse_trade_key
@@ -20,8 +20,6 @@ from trades.trade import SINGLE, Trade, TradeEvent
 TRADE_BINS = ("ticker", "price", "volume", "timestamp", "single")
 
 _WRITE = aerospike.OPERATOR_WRITE
-_CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
-_UPDATE_ONLY = {"exists": aerospike.POLICY_EXISTS_UPDATE}
 _COMPLETE: Operation = {"op": _WRITE, "bin": "complete", "val": 1}
 _IS_SINGLE: Operation = {"op": _WRITE, "bin": "single", "val": 1}
 _SCAN_PAGE = 5_000
@@ -30,9 +28,12 @@ _SCAN_PAGE = 5_000
 class RawTrades:
     """`TradeStore.store_trades` and `scan_trades`. Thread-safe."""
 
-    def __init__(self, cluster: Cluster, names: Names) -> None:
+    def __init__(self, cluster: Cluster, names: Names, retention_s: int = 0) -> None:
         self._cluster = cluster
         self._names = names
+        ttl = {"ttl": retention_s or aerospike.TTL_NEVER_EXPIRE}
+        self._create_only = {"exists": aerospike.POLICY_EXISTS_CREATE, **ttl}
+        self._update_only = {"exists": aerospike.POLICY_EXISTS_UPDATE, **ttl}
 
     def store(self, events: Sequence[TradeEvent]) -> list[Outcome]:
         """One outcome an event, in order. Raises StoreUnavailable when a whole call fails."""
@@ -72,7 +73,7 @@ class RawTrades:
         for place, group in zip(places, writes, strict=True):
             if all(write.result in (OK, EXISTS) for write in group):
                 key = self._names.trade(prefixes[place], 0)
-                ends.append((place, Write(key, [_COMPLETE], None, _UPDATE_ONLY)))
+                ends.append((place, Write(key, [_COMPLETE], None, self._update_only)))
             else:
                 yield place
         self._cluster.write([write for _, write in ends])
@@ -85,12 +86,18 @@ class RawTrades:
             operations.append(_COMPLETE)
         if not event.is_batch:
             operations.append(_IS_SINGLE)
-        return Write(self._names.trade(prefix, 0), operations, None, _CREATE_ONLY)
+        return Write(self._names.trade(prefix, 0), operations, None, self._create_only)
 
     def _rest(self, event: TradeEvent, prefix: str) -> Iterator[Write]:
         trade = self._names.trade
         for index in range(1, len(event.trades)):
-            yield Write(trade(prefix, index), _operations(event.trades[index]), None, _CREATE_ONLY)
+            yield Write(trade(prefix, index), _operations(event.trades[index]), None, self._create_only)
+
+    def read_digests(self, events: Sequence[EventName]) -> list[bytes | None]:
+        """Of the trades of each event; None where its first trade is not there."""
+        keys = [self._names.trade(event_prefix(*event), 0) for event in events]
+        found = self._cluster.read(keys, "digest")
+        return [bytes(bins["digest"]) if bins and "digest" in bins else None for bins in found]
 
     def scan(self) -> Iterator[StoredTrade]:
         """Every raw trade, streamed in pages."""

@@ -4,6 +4,9 @@ Every record is changed in one atomic write that passes only if its generation i
 read: whatever was counted in between makes it fail, and nothing is overwritten. Sums are set right in *one*
 shard, by the difference, so that a reader never sees a ticker half moved; extremes are clamped in all. If
 some record fails, the others have still been moved towards the goal; read again and go on from there.
+It is the first shard, because that is never folded away: a repair that slept through a `reshard` makes no
+record elsewhere, and finds those that were sealed meanwhile changed. While one is under way there is no
+repair, as what a sealed record holds has to stay.
 
 Marks stay: they say which events are in. Only what marks of price levels carry is moved into `levels`.
 """
@@ -13,10 +16,12 @@ from typing import NamedTuple
 import aerospike
 from aerospike_helpers.batch.records import Write
 
-from trades.stores.aerospike.cluster import OK, Bins, Cluster, Operation
+from trades.store import StoreUnavailable
+from trades.stores.aerospike.cluster import OK, READ, Bins, Cluster, Operation
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.layout import Key, Names, band_of
-from trades.stores.aerospike.plan import SORTED_MAP, append_sorted, plan_bands
+from trades.stores.aerospike.plan import append_sorted, empty_marks, format_levels, plan_bands, put_value
+from trades.stores.aerospike.shards import FIRST, FOLDING, Shards
 from trades.stores.aerospike.summaries import (
     LEVEL_BINS,
     SUMMARY_BINS,
@@ -28,7 +33,6 @@ from trades.stores.aerospike.summaries import (
 )
 from trades.summary import PriceLevel, Summary, Tally
 
-_WRITE = aerospike.OPERATOR_WRITE
 _CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
 _IF_UNCHANGED = {"gen": aerospike.POLICY_GEN_EQ}
 
@@ -42,33 +46,40 @@ class _Record(NamedTuple):
 class Repairer:
     """`TradeStore.replace_tally`."""
 
-    def __init__(self, cluster: Cluster, names: Names, summaries: Summaries, fence: Fence) -> None:
+    def __init__(
+        self, cluster: Cluster, names: Names, shards: Shards, summaries: Summaries, fence: Fence
+    ) -> None:
         self._cluster = cluster
         self._names = names
+        self._shards = shards
         self._summaries = summaries
         self._fence = fence
 
     def replace(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
-        shards = self._read_summaries(ticker)
+        self._shards.read()
+        shards = self._shards.readable
+        records = self._read([self._names.summary(ticker, shard) for shard in shards], SUMMARY_BINS)
         levels = self._read_levels(ticker)
-        parts = [parse_summary(record.bins) for record in shards]
+        self._shards.read()
+        if FOLDING in self._shards.closed.values():
+            raise StoreUnavailable(
+                "shards are being folded away: nothing is repaired before `tradewind reshard` has ended; "
+                "run it again if it was broken off"
+            )
+        if shards != self._shards.readable:
+            return False
+        parts = [parse_summary(record.bins) for record in records]
         if not _is_expected(expected, parts, levels):
             return False
-        owner = max(range(len(parts)), key=lambda place: parts[place].trade_count)
         goal = tally.summary if tally else None
         writes = [
             _write(record, _summary_operations(part))
-            for record, before, part in zip(shards, parts, _settle(parts, owner, goal), strict=True)
+            for record, before, part in zip(records, parts, _settle(parts, goal), strict=True)
             if part != before
         ]
-        writes += self._level_writes(ticker, owner + 1, levels, tally.levels if tally else {})
+        writes += self._level_writes(ticker, levels, tally.levels if tally else {})
         self._cluster.write(writes)
         return all(write.result == OK for write in writes)
-
-    def _read_summaries(self, ticker: str) -> list[_Record]:
-        found = self._summaries.read_shards(lambda shard: self._names.summary(ticker, shard), ("count",))
-        keys = [self._names.summary(ticker, shard) for shard in range(1, len(found) + 1)]
-        return self._read(keys, SUMMARY_BINS)
 
     def _read_levels(self, ticker: str) -> dict[tuple[int, int], _Record]:
         places = self._summaries.level_keys(ticker)
@@ -76,7 +87,7 @@ class Repairer:
         return {(shard, band): record for (shard, band, _), record in zip(places, records, strict=True)}
 
     def _read(self, keys: list[Key], bins: tuple[str, ...]) -> list[_Record]:
-        reads: list[Operation] = [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins]
+        reads: list[Operation] = [{"op": READ, "bin": name} for name in bins]
         found = self._cluster.read_with(keys, reads)
         return [
             _Record(key, generation, values or {})
@@ -86,7 +97,6 @@ class Repairer:
     def _level_writes(
         self,
         ticker: str,
-        owner: int,
         records: dict[tuple[int, int], _Record],
         goal: dict[int, PriceLevel],
     ) -> list[Write]:
@@ -98,7 +108,7 @@ class Repairer:
             place = max(
                 holders,
                 key=lambda holder: after[holder].get(price, _NO_LEVEL).trade_count,
-                default=(owner, band),
+                default=(FIRST, band),
             )
             mine = after.setdefault(place, {})
             others = [
@@ -140,7 +150,7 @@ def _is_expected(
     return summary == expected.summary and merged == expected.levels
 
 
-def _settle(parts: list[Summary], owner: int, goal: Summary | None) -> list[Summary]:
+def _settle(parts: list[Summary], goal: Summary | None) -> list[Summary]:
     """What each shard should hold, so that merging them gives the goal."""
     empty = parse_summary({})
     if goal is None:
@@ -158,8 +168,8 @@ def _settle(parts: list[Summary], owner: int, goal: Summary | None) -> list[Summ
         else part
         for part in parts
     ]
-    others = settled[:owner] + settled[owner + 1 :]
-    settled[owner] = Summary(
+    others = settled[1:]
+    settled[0] = Summary(
         goal.trade_count - sum(part.trade_count for part in others),
         goal.volume - sum(part.volume for part in others),
         goal.notional_ticks - sum(part.notional_ticks for part in others),
@@ -187,10 +197,10 @@ def _clamped(levels: dict[int, PriceLevel], goal: dict[int, PriceLevel]) -> dict
 def _summary_operations(part: Summary) -> list[Operation]:
     """Extremes are not written as lists: those would have no order, and an append does not give them one."""
     operations = [
-        _set("count", part.trade_count),
-        _set("volume", part.volume),
-        _set("notional", part.notional_ticks),
-        *(_set(name, None) for name in ("highest", "lowest", "latest")),
+        put_value("count", part.trade_count),
+        put_value("volume", part.volume),
+        put_value("notional", part.notional_ticks),
+        *(put_value(name, None) for name in ("highest", "lowest", "latest")),
     ]
     if part.lowest_ticks:
         operations += [
@@ -202,21 +212,11 @@ def _summary_operations(part: Summary) -> list[Operation]:
 
 
 def _level_operations(record: _Record, levels: dict[int, PriceLevel], trims: int) -> list[Operation]:
-    values = {
-        price: [level.volume, level.trade_count, level.latest_time_ms] for price, level in levels.items()
-    }
-    operations = [_set("levels", values), _set("trims", trims)]
+    operations = [put_value("levels", format_levels(levels)), put_value("trims", trims)]
     marks = record.bins.get("marks")
     if marks:
-        emptied: dict[bytes, dict[int, list[int]]] = {mark: {} for mark in marks}
-        operations.append(
-            {"op": aerospike.OP_MAP_PUT_ITEMS, "bin": "marks", "val": emptied, "map_policy": SORTED_MAP}
-        )
+        operations.append(empty_marks(marks))
     return operations
-
-
-def _set(bin_: str, value: object) -> Operation:
-    return {"op": _WRITE, "bin": bin_, "val": value}
 
 
 def _write(record: _Record, operations: list[Operation]) -> Write:

@@ -60,13 +60,18 @@ class Room:
 
     def limit(self, planned: list[Planned]) -> int:
         """A record with this notional or more has no room for all that a call adds."""
-        return LARGEST - max((plan.notional for plan in planned), default=0) + 1
+        return limit_for(plan.notional for plan in planned)
 
     def _load(self) -> set[str]:
         if self._watched is None:
             (state,) = self._cluster.read([self._names.state()], "watched")
             self._watched = set((state or {}).get("watched") or ())
         return self._watched
+
+
+def limit_for(added: Iterable[int]) -> int:
+    """A record whose notional is below this takes each of these amounts without leaving 63 bits."""
+    return min(LARGEST, LARGEST - max(added, default=0) + 1)
 
 
 def _take(room: dict[str, int], event: TradeEvent) -> bool:

@@ -3,13 +3,18 @@
 import os
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from trades.observer import SILENT, StoreObserver
 from trades.store import (
     ChangedSummaries,
     DeadLetter,
+    EventName,
     EventNote,
+    Expiry,
     Outcome,
+    Resharded,
+    StoredClaim,
     StoredTrade,
     StoreMisconfigured,
     StoreUnavailable,
@@ -22,10 +27,13 @@ from trades.stores.aerospike.counting import Counter
 from trades.stores.aerospike.dead_letters import DeadLetters
 from trades.stores.aerospike.drill_down import DrillDown
 from trades.stores.aerospike.fence import Fence
+from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.notes import Notes
 from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.repair import Repairer
+from trades.stores.aerospike.resharding import Resharder
+from trades.stores.aerospike.shards import CLAIMS_EXPIRE, TRADES_EXPIRE, Shards
 from trades.stores.aerospike.summaries import Summaries
 from trades.stores.aerospike.trimming import Trimmer
 from trades.summary import PriceLevel, Summary, Tally
@@ -35,18 +43,25 @@ from trades.trade import TradeEvent
 class _Parts:
     """What one process works with, made after it has forked."""
 
-    def __init__(self, cluster: Cluster, names: Names, shard_count: int, retention_s: int) -> None:
+    def __init__(
+        self, cluster: Cluster, names: Names, shard_count: int, retention_s: int, trade_retention_s: int
+    ) -> None:
         self.pid = os.getpid()
-        claims = Claims(cluster, names, retention_s)
-        fence = Fence(cluster, names)
+        self.claims = claims = Claims(cluster, names, retention_s)
+        self.shards = Shards(cluster, names)
+        fence = Fence(cluster, names, self.shards)
+        folder = Folder(cluster, names)
         trimmer = Trimmer(cluster, claims, fence, claims_expire=retention_s > 0)
         randomness = random.Random()  # noqa: S311 - spreads processes over shards
-        self.raw_trades = RawTrades(cluster, names)
-        self.counter = Counter(cluster, names, claims, fence, trimmer, shard_count, randomness)
-        self.summaries = Summaries(cluster, names, shard_count)
-        self.changes = ChangedTable(cluster, names)
+        self.raw_trades = RawTrades(cluster, names, trade_retention_s)
+        self.counter = Counter(
+            cluster, names, claims, fence, trimmer, self.shards, folder, shard_count, randomness
+        )
+        self.summaries = Summaries(cluster, names, self.shards)
+        self.changes = ChangedTable(cluster, names, self.shards)
         self.drill_down = DrillDown(cluster, names)
-        self.repairer = Repairer(cluster, names, self.summaries, fence)
+        self.repairer = Repairer(cluster, names, self.shards, self.summaries, fence)
+        self.resharder = Resharder(cluster, names, self.shards, folder, trimmer)
         self.notes = Notes(cluster, names)
         self.dead_letters = DeadLetters(cluster, names)
 
@@ -55,7 +70,8 @@ class AerospikeStore:
     """Implements `trades.store.TradeStore` on an Aerospike cluster. Thread-safe.
 
     `shard_count`: records a ticker's summary is spread over. `retention_s`: seconds that the claim of a
-    counted event is kept, 0 for ever; an event that comes again later counts again. `cluster`: for tests.
+    counted event is kept, 0 for ever; an event that comes again later counts again. `trade_retention_s`: the
+    same for raw trades. `cluster`: for tests.
     """
 
     def __init__(
@@ -64,19 +80,22 @@ class AerospikeStore:
         *,
         shard_count: int = 10,
         retention_s: int = 0,
+        trade_retention_s: int = 0,
         names: Names | None = None,
         user: str = "",
         password: str = "",
         timeout_ms: int = 2_000,
         batch_size: int = 1_000,
         cluster: Cluster | None = None,
+        observer: StoreObserver = SILENT,
     ) -> None:
         self._cluster = cluster or Cluster(
-            ClusterOptions(tuple(hosts), user, password, timeout_ms, batch_size)
+            ClusterOptions(tuple(hosts), user, password, timeout_ms, batch_size), observer
         )
         self._names = names or Names()
         self._shard_count = shard_count
         self._retention_s = retention_s
+        self._trade_retention_s = trade_retention_s
         self._lock = threading.Lock()
         self._opened: _Parts | None = None
 
@@ -89,9 +108,19 @@ class AerospikeStore:
             parts = self._opened
             if parts is None or parts.pid != os.getpid():
                 self._check_server()
-                parts = _Parts(self._cluster, self._names, self._shard_count, self._retention_s)
+                parts = _Parts(
+                    self._cluster,
+                    self._names,
+                    self._shard_count,
+                    self._retention_s,
+                    self._trade_retention_s,
+                )
                 parts.drill_down.create_index()
-                parts.summaries.raise_shard_count()
+                parts.shards.raise_count(self._shard_count)
+                parts.shards.note_expiry(
+                    *([CLAIMS_EXPIRE] if self._retention_s else []),
+                    *([TRADES_EXPIRE] if self._trade_retention_s else []),
+                )
                 self._opened = parts
             return parts
 
@@ -103,10 +132,11 @@ class AerospikeStore:
                     f"Aerospike has no namespace {namespace!r}: add it to the server's configuration, or set"
                     " AEROSPIKE_TRADES_NAMESPACE and AEROSPIKE_SUMMARY_NAMESPACE to those it has"
                 )
-        if self._retention_s and not all(_lets_expire(node) for node in self._trade_nodes()):
+        lets_go = self._retention_s or self._trade_retention_s
+        if lets_go and not all(_lets_expire(node) for node in self._trade_nodes()):
             raise StoreMisconfigured(
-                "EVENT_RETENTION needs a server that lets records expire: set nsup-period (120, say) for"
-                f" namespace {self._names.trades_namespace!r}, or EVENT_RETENTION=0"
+                "EVENT_RETENTION and TRADE_RETENTION need a server that lets records expire: set nsup-period"
+                f" (120, say) for namespace {self._names.trades_namespace!r}, or both to 0"
             )
 
     def _trade_nodes(self) -> list[dict[str, str]]:
@@ -163,14 +193,43 @@ class AerospikeStore:
     def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
         return self._open().dead_letters.read(limit, waiting_only=waiting_only)
 
+    def read_dead_letter(self, key: str) -> DeadLetter | None:
+        return self._open().dead_letters.read_one(key)
+
+    def count_dead_letters(self) -> int:
+        return self._open().dead_letters.count()
+
     def scan_trades(self) -> Iterator[StoredTrade]:
         return self._open().raw_trades.scan()
 
     def scan_tickers(self) -> Iterator[str]:
         return self._open().summaries.scan_tickers()
 
+    def scan_claims(self) -> Iterator[StoredClaim]:
+        return self._open().claims.scan()
+
+    def read_claim(self, key: bytes) -> StoredClaim | None:
+        return self._open().claims.read_stored(key)
+
+    def is_stored(self, claim: StoredClaim) -> bool:
+        return bool(claim.name and self._open().raw_trades.read_digests([claim.name])[0])
+
+    def claim_stored(self, events: Sequence[EventName]) -> None:
+        parts = self._open()
+        digests = zip(events, parts.raw_trades.read_digests(events), strict=True)
+        parts.claims.make_done([(event, digest) for event, digest in digests if digest])
+
+    def read_expiry(self) -> Expiry:
+        return self._open().shards.read_expiry()
+
     def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
         return self._open().repairer.replace(ticker, expected, tally)
+
+    def reshard(
+        self, shard_count: int, count: Callable[[int], None] = lambda records: None
+    ) -> Resharded | None:
+        self._shard_count = shard_count  # this process opens no more
+        return self._open().resharder.reshard(shard_count, count)
 
 
 def _lets_expire(node: dict[str, str]) -> bool:

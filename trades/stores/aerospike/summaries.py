@@ -1,72 +1,68 @@
 """Read summaries and price levels: batch reads over the shards of a ticker, with the bins needed only.
 
-The record of the highest shard count ever used is read in the same call, so that a count raised by
-someone else a moment ago is not missed.
+The record of the shards' numbers is read in the same call, so that a count raised by someone else a moment
+ago is not missed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import aerospike
 from aerospike_helpers import expressions as exp
-from aerospike_helpers.batch.records import Write
-from aerospike_helpers.operations import expression_operations, map_operations
+from aerospike_helpers.operations import map_operations
 
-from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import OK, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import READ, Bins, Cluster, Operation
 from trades.stores.aerospike.layout import Key, Names, band_of
 from trades.stores.aerospike.plan import fold_levels
+from trades.stores.aerospike.shards import FIRST, STATE_BINS, Shards
 from trades.summary import Latest, PriceLevel, Summary
 
-SUMMARY_BINS = ("count", "volume", "notional", "highest", "lowest", "latest")
-LEVEL_BINS = ("levels", "marks")
+SUMMARY_BINS = ("count", "volume", "notional", "highest", "lowest", "latest", "folded")
+LEVEL_BINS = ("levels", "marks", "folded")
 
 _SCAN_PAGE = 5_000
+_READ_STATE: list[Operation] = [{"op": READ, "bin": name} for name in STATE_BINS]
+
+Part = tuple[int, Bins]  # a shard's number, and what its record holds
 
 
 class Summaries:
     """`read_summary`, `read_level`, `read_levels`, `scan_tickers`."""
 
-    def __init__(self, cluster: Cluster, names: Names, shard_count: int) -> None:
+    def __init__(self, cluster: Cluster, names: Names, shards: Shards) -> None:
         self._cluster = cluster
         self._names = names
-        self._shard_count = shard_count
-
-    def raise_shard_count(self) -> None:
-        """Make sure that readers look at as many shards as this process may write to."""
-        highest = exp.Cond(
-            exp.And(exp.BinExists("shards"), exp.GT(exp.IntBin("shards"), self._shard_count)),
-            exp.IntBin("shards"),
-            self._shard_count,
-        ).compile()
-        write = Write(self._names.state(), [expression_operations.expression_write("shards", highest)])
-        self._cluster.write([write])
-        if write.result != OK:
-            raise StoreUnavailable(f"Aerospike could not note the shard count: code {write.result}")
+        self._shards = shards
 
     def read_summary(self, ticker: str) -> Summary | None:
-        shards = self.read_shards(lambda shard: self._names.summary(ticker, shard), SUMMARY_BINS)
-        return merge_summaries(parse_summary(bins) for bins in shards if bins)
+        parts = self.read_shards(lambda shard: self._names.summary(ticker, shard), SUMMARY_BINS)
+        return merge_summaries(parse_summary(bins) for _shard, bins in leave_out_folded(parts))
 
     def read_level(self, ticker: str, price_ticks: int) -> PriceLevel | None:
         operations: list[Operation] = [
             map_operations.map_get_by_key("levels", price_ticks, aerospike.MAP_RETURN_VALUE),
-            {"op": aerospike.OPERATOR_READ, "bin": "marks"},
+            {"op": READ, "bin": "marks"},
+            {"op": READ, "bin": "folded"},
         ]
         band = band_of(price_ticks)
+        parts = self._read_shards(lambda shard: self._names.levels(ticker, shard, band), operations)
         found: dict[int, PriceLevel] = {}
-        for bins in self._read_shards(lambda shard: self._names.levels(ticker, shard, band), operations):
-            if bins:
-                level = bins.get("levels")
-                merge_levels(found, parse_levels({price_ticks: level} if level else {}, bins.get("marks")))
+        for _shard, bins in leave_out_folded(parts):
+            level = bins.get("levels")
+            merge_levels(found, parse_levels({price_ticks: level} if level else {}, bins.get("marks")))
         level = found.get(price_ticks)
         return level if level is not None and level.trade_count else None
 
     def read_levels(self, ticker: str) -> dict[int, PriceLevel]:
-        found: dict[int, PriceLevel] = {}
-        keys = [key for _shard, _band, key in self.level_keys(ticker)]
-        for bins in self._cluster.read(keys, *LEVEL_BINS):
+        places = self.level_keys(ticker)
+        records = self._cluster.read([key for _shard, _band, key in places], *LEVEL_BINS)
+        bands: dict[int, list[Part]] = {}
+        for (shard, band, _key), bins in zip(places, records, strict=True):
             if bins:
+                bands.setdefault(band, []).append((shard, bins))
+        found: dict[int, PriceLevel] = {}
+        for parts in bands.values():
+            for _shard, bins in leave_out_folded(parts):
                 merge_levels(found, parse_levels(bins.get("levels") or {}, bins.get("marks")))
         return {price: found[price] for price in sorted(found) if found[price].trade_count}
 
@@ -74,9 +70,7 @@ class Summaries:
         """(shard, band, key) of every record of price levels that a ticker has."""
         names = self._names
         pages = self.read_shards(lambda shard: names.pages(ticker, shard), ("pages",))
-        wanted = [
-            (shard, page) for shard, bins in enumerate(pages, 1) for page in (bins or {}).get("pages", ())
-        ]
+        wanted = [(shard, page) for shard, bins in pages for page in bins.get("pages", ())]
         found = self._cluster.read([names.bands(ticker, shard, page) for shard, page in wanted], "bands")
         return [
             (shard, band, names.levels(ticker, shard, band))
@@ -85,6 +79,8 @@ class Summaries:
         ]
 
     def scan_tickers(self) -> Iterator[str]:
+        self._shards.read()
+        readable = set(self._shards.readable)
         seen: set[str] = set()
         rows = self._cluster.query(
             self._names.summary_namespace,
@@ -94,25 +90,33 @@ class Summaries:
             page_size=_SCAN_PAGE,
         )
         for key, _bins in rows:
-            ticker = key.rpartition("-")[0]
-            if ticker not in seen:
+            ticker, _, shard = key.rpartition("-")
+            if ticker not in seen and int(shard) in readable:
                 seen.add(ticker)
                 yield ticker
 
-    def read_shards(self, key_of: Callable[[int], Key], bins: tuple[str, ...]) -> list[Bins | None]:
-        """One record of each shard, the first shard first."""
-        return self._read_shards(key_of, [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins])
+    def read_shards(self, key_of: Callable[[int], Key], bins: tuple[str, ...]) -> list[Part]:
+        """One record of each shard that has one, the first shard first."""
+        return self._read_shards(key_of, [{"op": READ, "bin": name} for name in bins])
 
-    def _read_shards(self, key_of: Callable[[int], Key], operations: list[Operation]) -> list[Bins | None]:
-        read_count: Operation = {"op": aerospike.OPERATOR_READ, "bin": "shards"}
+    def _read_shards(self, key_of: Callable[[int], Key], operations: list[Operation]) -> list[Part]:
         while True:
-            count = self._shard_count
-            keys = [key_of(shard) for shard in range(1, count + 1)]
-            found = self._cluster.read_with([*keys, self._names.state()], [*operations, read_count])
-            state = found.pop()[1] or {}
-            self._shard_count = max(count, state.get("shards") or 0)
-            if self._shard_count == count:
-                return [bins for _generation, bins in found]
+            numbers = self._shards.readable
+            reads = [(key_of(number), operations) for number in numbers]
+            found = self._cluster.read_each([*reads, (self._names.state(), _READ_STATE)])
+            self._shards.learn(found.pop()[1])
+            if set(self._shards.readable) <= set(numbers):
+                return [
+                    (number, bins)
+                    for number, (_generation, bins) in zip(numbers, found, strict=True)
+                    if bins is not None
+                ]
+
+
+def leave_out_folded(parts: Sequence[Part]) -> Iterator[Part]:
+    """The records of one ticker (and band) whose sums are not in that of the first shard (`folding`)."""
+    folded = next((bins.get("folded") for shard, bins in parts if shard == FIRST), None) or ()
+    return ((shard, bins) for shard, bins in parts if shard not in folded)
 
 
 def parse_summary(bins: Bins) -> Summary:

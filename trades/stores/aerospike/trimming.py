@@ -18,9 +18,9 @@ from aerospike_helpers.operations import map_operations
 from trades.store import StoreUnavailable
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.cluster import OK, Bins, Cluster
-from trades.stores.aerospike.fence import Fence, unchanged_filter
+from trades.stores.aerospike.fence import SEALED, Fence, unchanged_filter
 from trades.stores.aerospike.layout import MARKS_LIMIT, Key
-from trades.stores.aerospike.plan import MARK, Planned, fold_levels, put_levels
+from trades.stores.aerospike.plan import MARK, Planned, fold_levels, is_fold_mark, put_levels
 
 _KNOWN_DONE_LIMIT = 65_536
 _STUCK_LIMIT = 4_096
@@ -68,7 +68,11 @@ class Trimmer:
 
     def trim(self, keys: list[Key]) -> None:
         found = self._cluster.read(keys, "marks", "levels", "trims")
-        records = {key: bins for key, bins in zip(keys, found, strict=True) if bins and bins.get("marks")}
+        records = {
+            key: bins
+            for key, bins in zip(keys, found, strict=True)
+            if bins and bins.get("marks") and bins.get("trims") != SEALED
+        }
         done = self._find_done({mark for bins in records.values() for mark in bins["marks"]})
         trims = self._fence.advance()
         writes = []
@@ -78,6 +82,8 @@ class Trimmer:
             if removable:
                 writes.append(_plan_trim(key, bins, removable, trims))
         self._cluster.write(writes)
+        removed = [records[write.key]["marks"].keys() & done for write in writes if write.result == OK]
+        self._cluster.observer.trimmed(sum(map(len, removed)))
         with self._lock:
             for write in writes:
                 if write.result != OK:
@@ -85,7 +91,7 @@ class Trimmer:
 
     def _find_done(self, marks: set[bytes]) -> set[bytes]:
         with self._lock:
-            done = {mark for mark in marks if mark in self._done}
+            done = {mark for mark in marks if mark in self._done or is_fold_mark(mark)}
         unknown = [mark for mark in marks if mark not in done]
         if unknown:
             claims = self._claims.read(unknown)

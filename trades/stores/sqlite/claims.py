@@ -21,7 +21,7 @@ def sort_out(
     Runs inside a write transaction, so that the answer stays true until it ends.
     """
     keys = [event.key for event in events]
-    digests = _read_digests(connection, keys)
+    digests = read_digests(connection, keys)
     outcomes: list[Outcome | None] = []
     fresh = []
     for key, event in zip(keys, events, strict=True):
@@ -40,7 +40,8 @@ def fill_in(outcomes: list[Outcome | None], fresh: Outcome) -> list[Outcome]:
     return [fresh if outcome is None else outcome for outcome in outcomes]
 
 
-def _read_digests(connection: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
+def read_digests(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Of those events that the file has."""
     digests: dict[bytes, bytes] = {}
     for start in range(0, len(keys), _KEYS_A_QUERY):
         some = keys[start : start + _KEYS_A_QUERY]

@@ -22,13 +22,15 @@ The settings, and why:
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trades.store import StoreMisconfigured, StoreUnavailable
-from trades.stores.sqlite.errors import classify
+from trades.observer import SILENT, StoreObserver
+from trades.store import StoreError, StoreMisconfigured, StoreUnavailable
+from trades.stores.sqlite.errors import classify, error_name
 from trades.stores.sqlite.layout import Layout
 
 CHECKPOINT_PAGES = 8_192  # of 4 KiB
@@ -51,6 +53,7 @@ class Database:
         busy_timeout_ms: int = _BUSY_TIMEOUT_MS,
     ) -> None:
         self.path = path
+        self.observer: StoreObserver = SILENT
         self._layout = layout
         self._synchronous = synchronous
         self._busy_timeout_ms = busy_timeout_ms
@@ -68,7 +71,9 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: committed, durably, when the block ends; rolled back when it raises."""
+        start_s = time.perf_counter()
         if not self._write_lock.acquire(timeout=self._busy_timeout_ms / 1_000):
+            self.observer.failed("WRITER_BUSY", 1, 0)
             raise StoreUnavailable(f"{self.path}: another thread has been writing for long; try again")
         try:
             connection = self._writer = self._writer or self._open_writer()
@@ -81,13 +86,15 @@ class Database:
                 raise
             self._bound_log(connection)
         except sqlite3.Error as error:
-            raise classify(error, self.path) from error
+            raise self._classify(error) from error
         finally:
             self._write_lock.release()
+            self.observer.called("write", time.perf_counter() - start_s)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A read transaction: the file as it was at one moment, whatever is written meanwhile."""
+        start_s = time.perf_counter()
         try:
             connection, epoch = self._take_reader()
             try:
@@ -100,7 +107,13 @@ class Database:
             finally:
                 self._give_back(connection, epoch)
         except sqlite3.Error as error:
-            raise classify(error, self.path) from error
+            raise self._classify(error) from error
+        finally:
+            self.observer.called("read", time.perf_counter() - start_s)
+
+    def _classify(self, error: sqlite3.Error) -> StoreError:
+        self.observer.failed(error_name(error), 1, 0)
+        return classify(error, self.path)
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back. The next use opens again."""

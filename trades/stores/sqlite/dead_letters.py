@@ -58,11 +58,24 @@ class DeadLetters:
 
     def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
         where = "WHERE replayed_ms = 0" if waiting_only else ""
+        return self._read(f"{where} ORDER BY received_ms DESC, letter_no DESC LIMIT ?", limit)
+
+    def read_dead_letter(self, key: str) -> DeadLetter | None:
+        return next(iter(self._read("WHERE key = ?", key)), None)
+
+    def count_dead_letters(self) -> int:
+        with self._letters_file.read() as connection:
+            count: int = connection.execute(
+                "SELECT count(*) FROM dead_letters WHERE replayed_ms = 0"  # from the index waiting_by_time
+            ).fetchone()[0]
+        return count
+
+    def _read(self, clauses: str, *parameters: object) -> list[DeadLetter]:
         with self._letters_file.read() as connection:
             rows = connection.execute(
                 "SELECT key, received_ms, attributes, data, destination, status, reason, replayed_ms "  # noqa: S608
-                f"FROM dead_letters {where} ORDER BY received_ms DESC, letter_no DESC LIMIT ?",
-                (limit,),
+                f"FROM dead_letters {clauses}",
+                parameters,
             ).fetchall()
         return [_letter(*row) for row in rows]
 

@@ -31,6 +31,12 @@ _LASTING = {
 }
 
 
+def error_name(error: sqlite3.Error) -> str:
+    """SQLite's own name for an error: `BUSY`, `IOERR_WRITE`."""
+    name = getattr(error, "sqlite_errorname", None) or "OTHER"
+    return name.removeprefix("SQLITE_")
+
+
 def classify(error: sqlite3.Error, path: Path) -> StoreError:
     """The StoreError that tells what `error` means for `path`. Raises `error` if it is a bug of ours."""
     primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF

@@ -14,16 +14,18 @@ docs/decisions/0002-sqlite-layout.md.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
 import msgspec
 
-from trades.store import Outcome, StoredTrade, TradePage
-from trades.stores.sqlite.claims import fill_in, sort_out
+from trades.store import Expiry, Outcome, StoredClaim, StoredTrade, TradePage
+from trades.stores.sqlite.claims import fill_in, read_digests, sort_out
 from trades.stores.sqlite.database import Database
 from trades.stores.sqlite.drill_down import read_page, scan
+from trades.stores.sqlite.expiry import STEP_ROWS, begin_ages, has_ages, note_age, remove_old
 from trades.stores.sqlite.layout import Layout
 from trades.trade import Trade, TradeEvent
 
@@ -98,17 +100,35 @@ _encode_json = msgspec.json.Encoder().encode
 class RawTrades:
     """Raw trades in a file of their own, as only one of the functions writes them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, retention_s: int) -> None:
         self._trades_file = Database(folder / "trades.db", _LAYOUT)
+        self._trade_retention_s = retention_s
+        self._has_ages = False
 
     def store_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
         with self._trades_file.write() as connection:
             outcomes, fresh = sort_out(connection, events)
             if fresh:
-                if _is_full(connection):
-                    _sort_in(connection)
+                self._make_room(connection, sum(len(event.trades) for event in fresh))
                 _append(connection, fresh)
         return fill_in(outcomes, Outcome.STORED)
+
+    def _make_room(self, connection: sqlite3.Connection, added: int) -> None:
+        """Sort in what waits, if it is enough; remove some of what is too old."""
+        run_no = _sort_in(connection) if _is_full(connection) else None
+        if not self._trade_retention_s:
+            return
+        now_s = int(time.time())
+        if not self._has_ages:
+            begin_ages(connection, now_s)
+        elif run_no is not None:
+            note_age(connection, run_no, now_s)
+        self._has_ages = True
+        remove_old(connection, now_s - self._trade_retention_s, STEP_ROWS + 2 * added)
+
+    def read_expiry(self) -> Expiry:
+        with self._trades_file.read() as connection:
+            return Expiry(claims=False, trades=has_ages(connection))
 
     def read_trades(self, ticker: str, limit: int, cursor: str | None = None) -> TradePage:
         with self._trades_file.read() as connection:
@@ -118,6 +138,14 @@ class RawTrades:
         with self._trades_file.read() as connection:
             count: int = connection.execute("SELECT stored_trades FROM totals").fetchone()[0]
             return count
+
+    def is_stored(self, claim: StoredClaim) -> bool:
+        return bool(self.read_digests([claim.key]))
+
+    def read_digests(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Of the events that are stored."""
+        with self._trades_file.read() as connection:
+            return read_digests(connection, keys)
 
     def scan_trades(self) -> Iterator[StoredTrade]:
         return scan(self._trades_file)
@@ -129,8 +157,8 @@ def _is_full(connection: sqlite3.Connection) -> bool:
     return is_full
 
 
-def _sort_in(connection: sqlite3.Connection) -> None:
-    """Make a run of all that waits. One statement for all rows: other threads go on meanwhile."""
+def _sort_in(connection: sqlite3.Connection) -> int | None:
+    """Make a run of all that waits, and give its number. One statement, so that other threads go on."""
     run_no = connection.execute(
         "INSERT INTO runs (oldest_ms, newest_ms) SELECT min(oldest_ms), max(newest_ms) FROM waiting"
     ).lastrowid
@@ -140,6 +168,7 @@ def _sort_in(connection: sqlite3.Connection) -> None:
     )
     connection.execute("DELETE FROM waiting")
     connection.execute("UPDATE totals SET waiting_trades = 0, waiting_events = 0")
+    return run_no
 
 
 def _append(connection: sqlite3.Connection, events: Sequence[TradeEvent]) -> None:

@@ -9,11 +9,11 @@ such a column refuses. So an overflow is an error that undoes the event, never a
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trades.store import ChangedSummaries, Outcome
+from trades.store import ChangedSummaries, Outcome, StoredClaim
 from trades.stores.sqlite.bulk import insert_rows
 from trades.stores.sqlite.claims import fill_in, sort_out
 from trades.stores.sqlite.database import Database
@@ -55,6 +55,8 @@ CREATE TABLE totals (
 
 INSERT INTO totals VALUES (1, 0, 0)
 """
+
+_SCAN_PAGE_ROWS = 10_000
 
 _LAYOUT = Layout(version=1, schema=";\n\n".join([LEVEL_TABLES, _SUMMARY_TABLES]))
 
@@ -130,6 +132,29 @@ class Summaries:
             rows = connection.execute("SELECT ticker FROM summaries").fetchall()
         return (ticker for (ticker,) in rows)
 
+    def scan_claims(self) -> Iterator[StoredClaim]:
+        """In pages, each in a short transaction, as a long one would keep the log from starting again."""
+        last = b""
+        while True:
+            with self._summaries_file.read() as connection:
+                rows = connection.execute(
+                    "SELECT key FROM events WHERE key > ? ORDER BY key LIMIT ?", (last, _SCAN_PAGE_ROWS)
+                ).fetchall()
+            yield from (StoredClaim(key, True, None) for (key,) in rows)
+            if len(rows) < _SCAN_PAGE_ROWS:
+                return
+            (last,) = rows[-1]
+
+    def read_claim(self, key: bytes) -> StoredClaim | None:
+        with self._summaries_file.read() as connection:
+            row = connection.execute("SELECT 1 FROM events WHERE key = ?", (key,)).fetchone()
+        return StoredClaim(key, True, None) if row else None
+
+    def claim_counted(self, digests: Sequence[tuple[bytes, bytes]]) -> None:
+        """`digests`: keys of events, with the digests of their trades."""
+        with self._summaries_file.write() as connection:
+            connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", digests)
+
     def replace_tally(self, ticker: str, expected: Tally | None, tally: Tally | None) -> bool:
         with self._summaries_file.write() as connection:
             summary = _read_summary(connection, ticker)
@@ -141,6 +166,9 @@ class Summaries:
             if tally is not None:
                 _merge(connection, {ticker: tally}, _next_change_no(connection))
         return True
+
+    def reshard(self, shard_count: int, count: Callable[[int], None] = lambda records: None) -> None:
+        """A ticker has one row: there is nothing to spread."""
 
 
 def _next_change_no(connection: sqlite3.Connection) -> int:

@@ -1,0 +1,150 @@
+"""Events that are in one place only: trades without a claim, a claim without trades; and claims left open.
+
+Raw trades and claims are compared by event, in the passes in which `checking` tallies the trades. Memory is
+bounded as there: a pass compares the events whose key lies in a range, and makes the range shorter when they
+are too many. What looks wrong is looked at again after a moment at which nothing was on its way.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from trades.store import EventName, Expiry, StoredClaim, StoredTrade, TradeStore
+from trades.trade import event_key
+
+KEYS_END = 1 << 32
+MAX_KEYS = 500_000  # kept at a time: about 60 MB
+MAX_SUSPECTS = 10_000  # looked at one by one; there may be more
+MAX_LISTED = 100
+
+
+class Faults(msgspec.Struct):
+    """Events of one kind. `tickers`: how many of the events have trades of each ticker."""
+
+    count: int = 0
+    tickers: dict[str, int] = msgspec.field(default_factory=dict)
+    events: list[str] = msgspec.field(default_factory=list)  # the first of them, `SOURCE ID`
+
+
+class EventFaults(NamedTuple):
+    """What is wrong with events. `not_judged`: might be, but nothing was at rest long enough, or too many."""
+
+    open_claims: Faults
+    claims_without_trades: Faults
+    trades_without_claims: Faults
+    not_judged: int
+    unclaimed: list[EventName]  # all those of `trades_without_claims`, with what it takes to mend them
+    unclaimed_tickers: dict[EventName, set[str]]
+
+
+class EventCheck:
+    """Compares events in the passes over all raw trades: `watch` each pass until `is_done`; then `judge`."""
+
+    def __init__(self, store: TradeStore, expiry: Expiry, max_keys: int = MAX_KEYS) -> None:
+        self._store = store
+        self._expiry = expiry
+        self._max_keys = max_keys
+        self._end = 0
+        self._suspects: dict[bytes, EventName | None] = {}
+        self._more = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self._end == KEYS_END
+
+    def watch(self, trades: Iterable[StoredTrade]) -> Iterator[StoredTrade]:
+        """All of `trades`, which are all there are; compares the next range of events on the way."""
+        start = self._end
+        claims = self._read_claims(start) if start < KEYS_END else set()
+        for stored in trades:
+            if stored.place <= 0 and start < self._end:  # an event's first trade stands for it
+                key = event_key(stored.source, stored.event_id)
+                if start <= _hash(key) < self._end:
+                    if key in claims:
+                        claims.discard(key)
+                    elif not self._expiry.claims:
+                        self._suspect(key, EventName(stored.source, stored.event_id))
+            yield stored
+        if not self._expiry.trades:
+            for key in claims:
+                self._suspect(key, None)
+
+    def _read_claims(self, start: int) -> set[bytes]:
+        """The keys of claims from `start` on, as many as there is room for; sets the end of the range."""
+        keys: set[bytes] = set()
+        end = KEYS_END
+        for claim in self._store.scan_claims():
+            if not start <= _hash(claim.key) < end:
+                continue
+            if not claim.is_done:
+                self._suspect(claim.key, claim.name)
+            keys.add(claim.key)
+            if len(keys) > self._max_keys:
+                hashes = sorted(map(_hash, keys))
+                end = max(hashes[len(hashes) // 2], start + 1)
+                keys = {key for key in keys if _hash(key) < end}
+        self._end = end
+        return keys
+
+    def _suspect(self, key: bytes, name: EventName | None) -> None:
+        if len(self._suspects) < MAX_SUSPECTS or key in self._suspects:
+            self._suspects[key] = name or self._suspects.get(key)
+        else:
+            self._more += 1
+
+    def judge(self, idle: Callable[[], bool]) -> EventFaults:
+        """Look at each suspect again, after an idle moment."""
+        nothing = EventFaults(Faults(), Faults(), Faults(), 0, [], {})
+        if not self._suspects:
+            return nothing
+        if not idle():
+            return nothing._replace(not_judged=len(self._suspects) + self._more)
+        begun, orphans, unclaimed = self._look_again()
+        found = self._find_tickers({*begun, *orphans, *unclaimed}) if begun or orphans or unclaimed else {}
+        return EventFaults(
+            _faults(begun, found),
+            _faults(orphans, found),
+            _faults(unclaimed, found),
+            self._more,
+            list(unclaimed.values()),
+            {name: found.get(key, set()) for key, name in unclaimed.items()},
+        )
+
+    def _look_again(
+        self,
+    ) -> tuple[dict[bytes, EventName | None], dict[bytes, EventName | None], dict[bytes, EventName]]:
+        """By key: open claims; claims without trades; trades without a claim."""
+        begun: dict[bytes, EventName | None] = {}
+        orphans: dict[bytes, EventName | None] = {}
+        unclaimed: dict[bytes, EventName] = {}
+        for key, name in self._suspects.items():
+            claim = self._store.read_claim(key)
+            if claim is None:
+                if name is not None and self._store.is_stored(StoredClaim(key, False, name)):
+                    unclaimed[key] = name
+            elif not claim.is_done:
+                begun[key] = claim.name
+            elif not self._expiry.trades and not self._store.is_stored(claim):
+                orphans[key] = claim.name
+        return begun, orphans, unclaimed
+
+    def _find_tickers(self, keys: set[bytes]) -> dict[bytes, set[str]]:
+        """One more pass over the raw trades, where something is wrong."""
+        found: dict[bytes, set[str]] = {}
+        for stored in self._store.scan_trades():
+            key = event_key(stored.source, stored.event_id)
+            if key in keys:
+                found.setdefault(key, set()).add(stored.trade.ticker)
+        return found
+
+
+def _faults(events: Mapping[bytes, EventName | None], tickers: Mapping[bytes, set[str]]) -> Faults:
+    counts = Counter(ticker for key in events for ticker in tickers.get(key, ()))
+    shown = sorted(" ".join(name) if name else f"(key {key.hex()})" for key, name in events.items())
+    return Faults(len(events), dict(sorted(counts.items())), shown[:MAX_LISTED])
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(key[:4], "big")
