@@ -10,13 +10,14 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test lint types check format clean simulate fuzz bench
+.PHONY: help setup up test lint types check format clean simulate fuzz chaos soak bench \
+  page-paint page-fifty page-memory audit sbom
 SEEDS ?= 10000
 STORE ?= sqlite
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Options of a command go into ARGS: make up ARGS="--for 20s", make test ARGS="tests/unit -k money"'
 
 up: $(READY) ## Run the whole pipeline on this machine, until Ctrl-C
@@ -40,8 +41,29 @@ simulate: $(READY) ## Run SEEDS schedules of faults through the real code, make 
 fuzz: $(READY) ## Send odd requests for ten minutes
 	@$(VENV)/bin/python -m tests.fuzz --minutes 10 $(ARGS)
 
+chaos: $(READY) ## Kill, stop and slow down every process for half an hour, from a seed, then verify
+	@$(VENV)/bin/python -m tests.chaos $(ARGS)
+
+soak: $(READY) ## Run for half an hour: memory, descriptors, threads and latency must stay flat
+	@$(VENV)/bin/python -m benchmarks.soak $(ARGS)
+
 bench: $(READY) ## Measure the whole pipeline; STORE=aerospike for the server at 127.0.0.1:3000
 	@$(VENV)/bin/python -m benchmarks.pipeline --store $(STORE) $(ARGS)
+
+page-paint: $(READY) ## First paint of 4,000 rows; a trade from curl to the screen
+	@$(VENV)/bin/python -m benchmarks.page paint $(ARGS)
+
+page-fifty: $(READY) ## The query function under fifty pages for two minutes
+	@$(VENV)/bin/python -m benchmarks.page fifty $(ARGS)
+
+page-memory: $(READY) ## Memory of open pages over ten minutes
+	@$(VENV)/bin/python -m benchmarks.page memory $(ARGS)
+
+audit: $(READY) ## Look each locked package up among known vulnerabilities (needs the network)
+	@$(UV) audit --locked --no-dev
+
+sbom: $(READY) ## Write what is in the lock as CycloneDX, dist/sbom.cdx.json
+	@mkdir -p dist && $(UV) export --locked --no-dev --format cyclonedx1.5 --quiet -o dist/sbom.cdx.json
 
 format: $(READY) ## Format the code, and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .

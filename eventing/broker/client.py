@@ -146,7 +146,7 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._finish(Answer(None, error=f"the answer is not HTTP: {error}"), keep=False)
         self._received += len(data)
-        if self._received > 2 * self._max_answer_bytes + MAX_HEADER_BYTES:  # a header or a trailer without end
+        if self._received > 2 * self._max_answer_bytes + MAX_HEADER_BYTES:  # a header without end
             self._finish(Answer(None, error="the answer is too long"), keep=False)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,5 +1,6 @@
 """Raw events with their verdicts, the form that sends trades, and the dead letters."""
 
+import re
 from typing import Any
 
 import pytest
@@ -144,6 +145,7 @@ def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline
     page = tab.open("/?view=letters")
     letter = page.locator(".letter", has_text="ZQLETTER").first
     letter.get_by_text("volume must").wait_for()
+    letter.get_by_text(re.compile("^(store-trade|update-summary) · HTTP 400$")).wait_for()
     letter.get_by_text("Event", exact=True).click()
     letter.get_by_text(event_id).first.wait_for()
     letter.get_by_role("button", name="Replay").click()

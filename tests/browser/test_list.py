@@ -68,6 +68,7 @@ def test_only_a_price_that_changes_flashes(page: Any, pipeline: Pipeline) -> Non
     assert page.evaluate("flashes") == [["ZQFLASH", "rose", "▲"]]
     assert page.locator(".cell-change").last.inner_text() == "+0.5000"
     assert page.locator(".cell-percent").last.inner_text() == "+5.00%"
+    assert page.locator(".breadth").inner_text().split() == ["▲", "1", "up", "▼", "0", "down"]
     wait(page, "!document.querySelector('.rose')")
     assert page.locator(".arrow").inner_text() == ""
 

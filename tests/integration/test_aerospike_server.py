@@ -11,7 +11,7 @@ import pytest
 
 from tests.aerospike_server import AerospikeServer
 from tests.integration.shop import Shop, check_counted, count_until_done, make_events
-from trades.store import Outcome, StoreMisconfigured, StoreUnavailable, TradeStore
+from trades.store import DeadLetter, Outcome, StoreMisconfigured, StoreUnavailable, TradeStore
 from trades.stores.aerospike import AerospikeStore, Names
 from trades.trade import Trade, TradeEvent, digest_trades
 from tradewind.checking import Checker
@@ -132,6 +132,47 @@ def test_a_full_namespace(own_aerospike_server: MakeServer) -> None:
         store.ping()
     whole = {(found.event_id, found.place) for found in store.scan_trades()}
     assert whole >= {(event.id, place) for event in stored for place in range(1_000)}
+
+
+def test_a_client_that_has_given_up_its_last_node(own_aerospike_server: MakeServer) -> None:
+    """It says OK to each record of a batch then, and sends nothing: nothing may be acknowledged."""
+    server = own_aerospike_server()
+    shop = Shop(server.host)
+    store = shop.open(timeout_ms=500)
+    old, new = make_events(1, 2)
+    assert store.store_trades([old]) == [Outcome.STORED]
+    assert store.count_trades([old]) == [Outcome.COUNTED]
+    server.stop()
+    client = store._cluster._connect()
+    deadline_s = time.monotonic() + 60
+    while client.get_nodes():
+        assert time.monotonic() < deadline_s, "the client still knows its node"
+        time.sleep(0.1)
+    for call in (
+        lambda: store.store_trades([new]),
+        lambda: store.count_trades([new]),
+        lambda: store.add_dead_letter(DeadLetter("0", 1, {}, b"", "", "", "", 0)),
+        lambda: store.reshard(3),
+        lambda: store.read_summary("T-0"),
+        lambda: store.read_changed_summaries(0),
+        lambda: store.read_stored_count(),
+        lambda: list(store.scan_trades()),
+        lambda: list(store.scan_claims()),
+        lambda: list(store.scan_tickers()),
+        lambda: store.read_trades("T-0", 5),
+        lambda: store.count_dead_letters(),
+        lambda: store.read_notes(5),
+        store.ping,
+    ):
+        try:
+            assert call() == [Outcome.UNAVAILABLE]
+        except StoreUnavailable:
+            continue
+    server.start()
+    give_up_at = time.monotonic() + 60
+    _store_and_count(store, new, give_up_at)
+    _check_all_there(store, [old, new])
+    assert store.read_dead_letters(1) == []
 
 
 def test_nobody_listens_and_then_somebody_does(own_aerospike_server: MakeServer) -> None:

@@ -74,6 +74,9 @@ class Client:
         requests = sorted(batch.batch_records, key=_name)  # the adapter's sets have no order of their own
         self._network.rng.shuffle(requests)
         only_where = policy.get("expressions")
+        if self._faults.strikes("no node known"):
+            _answer_without_server(batch)
+            return
         if self._network.is_down() or self._faults.strikes("store unreached"):
             self._time_out()
         if self._faults.strikes("arrives late"):
@@ -177,6 +180,13 @@ def fake_sleep(loop: Loop) -> Iterator[None]:
     )
     with patch.object(cluster_module, "time", clock):
         yield
+
+
+def _answer_without_server(batch: BatchRecords) -> None:
+    """What the client does once it has given up its last node; nothing is sent."""
+    batch.result = 1
+    for request in batch.batch_records:
+        request.result, request.record = 0, (request.key, {"ttl": 0, "gen": 0}, {})
 
 
 def _copies(requests: Sequence[BatchRecord]) -> list[Write]:

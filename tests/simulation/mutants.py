@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from functions import answer
 from trades.store import Outcome
-from trades.stores.aerospike import counting, folding, plan, raw_trades, repair, store, trimming
+from trades.stores.aerospike import cluster, counting, folding, plan, raw_trades, repair, store, trimming
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.counting import Counter
 from trades.stores.aerospike.fence import Fence
@@ -146,6 +146,11 @@ def shards_not_noted() -> Any:
     return patch.object(Shards, "raise_count", lambda self, count: self.learn({"shards": count}))
 
 
+def answers_of_no_node_believed() -> Any:
+    """A client without nodes says OK, and is believed."""
+    return patch.object(cluster, "_take_back", lambda _records: None)
+
+
 def closed_shards_not_looked_at() -> Any:
     """A worker sets done what it has put into a shard that closed meanwhile."""
     return patch.object(Counter, "_find_closed_since", lambda _self, _closed: set())
@@ -240,6 +245,7 @@ AEROSPIKE_MUTANTS: list[Mutant] = [
     repaired_lists_without_order,
     unavailable_taken_for_done,
     shards_not_noted,
+    answers_of_no_node_believed,
     closed_shards_not_looked_at,
     folded_without_seal,
     folded_twice,

@@ -1,6 +1,7 @@
 """The data folder: lock, run.json, logs."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,8 @@
 """The only module that talks to the server: connections, time limits, retries, and what an error means.
 
 Connects at first use and again after a fork, because the client's threads do not live on in a child.
-A batch call does not raise for a record, so every caller looks at each record's `result`.
+A batch call does not raise for a record, so every caller looks at each record's `result`. Nor does it
+raise when there is no node to send to: see `_take_back`.
 """
 
 import os
@@ -179,8 +180,11 @@ class Cluster:
     def info(self, command: str) -> list[dict[str, str]]:
         """One dictionary a node of an information command that answers `name=value`, many times."""
         client = self._connect()
+        found = self._call(client.info_all, command)
+        if not found:
+            raise StoreUnavailable(f"Aerospike at {_hosts(self._options)}: no node answers")
         answers = []
-        for error, text in self._call(client.info_all, command).values():
+        for error, text in found.values():
             if error is not None or text is None:
                 raise StoreUnavailable(f"Aerospike did not answer {command!r}: {error}")
             answers.append(dict(pair.split("=", 1) for pair in re.split("[;:\n]", text) if "=" in pair))
@@ -225,7 +229,10 @@ class Cluster:
 
     def _send_parts(self, client: Any, parts: list[Sequence[BatchRecord]], policy: dict[str, Any]) -> None:
         for part in parts:
-            self._call(client.batch_write, BatchRecords(part), policy)
+            batch = BatchRecords(part)
+            self._call(client.batch_write, batch, policy)
+            if batch.result != OK:
+                _take_back(part)
             failed = [record for record in part if record.result not in _ANSWERS]
             self._tell_failures(failed)
             for record in failed:
@@ -286,6 +293,16 @@ def _config(options: ClusterOptions) -> dict[str, Any]:
     if options.user:
         config |= {"user": options.user, "password": options.password}
     return config
+
+
+def _take_back(records: Sequence[BatchRecord]) -> None:
+    """A client that knows no node any more says OK for each record of a batch, and has sent nothing (19.3).
+
+    What the server has written or read has a generation of at least 1.
+    """
+    for record in records:
+        if record.result == OK and (record.record is None or not record.record[1]["gen"]):
+            record.result, record.record = NO_RESPONSE, None
 
 
 def _error_name(code: int | None) -> str:

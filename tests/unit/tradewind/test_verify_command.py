@@ -1,0 +1,78 @@
+"""What `tradewind verify` says of events; what it finds is in tests/contract/test_verify.py."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trades.stores.sqlite import SqliteStore
+from trades.trade import Trade, TradeEvent
+from tradewind import verify
+from tradewind.cli import app
+
+Fill = Callable[[Sequence[TradeEvent]], None]
+Batch = Callable[..., TradeEvent]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    monkeypatch.setattr(verify, "idle_or_quiet", lambda store, data: lambda: True)
+    where = ("--store", f"sqlite:{tmp_path / 'store'}", "--data", str(tmp_path / "none"))
+
+    def run(*arguments: str, code: int) -> str:
+        result = CliRunner().invoke(app, ["verify", *arguments, *where])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+def test_nothing_to_say(store: SqliteStore, fill: Fill, make_batch: Batch, call: Callable[..., str]) -> None:
+    fill([make_batch("e1", Trade("A", 10_000, 1, 1))])
+    assert call(code=0).count("\n") == 1
+    report = json.loads(call("--json", code=0))
+    nothing = {"count": 0, "tickers": {}, "events": []}
+    assert [report[name] for name in verify.EVENT_FAULTS] == [nothing] * 3
+    assert (report["events_not_judged"], report["trades_not_kept"], report["dead_letters"]) == (0, 0, 0)
+
+
+def test_events_by_ticker(
+    store: SqliteStore, fill: Fill, make_batch: Batch, call: Callable[..., str]
+) -> None:
+    """A claim whose trades never were there, and trades that were never counted, though all sums agree."""
+    fill([make_batch("e1", Trade("A", 10_000, 1, 1))])
+    for number in range(120):
+        store.store_trades([make_batch(f"u{number:03}", Trade("A", 10_000, 1, 1), Trade("B", 1, 1, 1))])
+    store.count_trades([make_batch("orphan", Trade("C", 1, 1, 1))])
+    said = call(code=1)
+    assert "120 events have raw trades and no claim" in said
+    assert "(A 120, B 120):\n  /test u000\n" in said
+    assert "  and 20 more\n" in said
+    assert "1 events were counted, and their raw trades are not there:\n  (key " in said
+    report = json.loads(call("--json", code=1))
+    assert report["trades_without_claims"]["count"] == 120
+    assert len(report["trades_without_claims"]["events"]) == 100
+    assert report["claims_without_trades"]["count"] == 1
+
+
+def test_what_could_not_be_judged_is_not_fine(
+    store: SqliteStore, make_batch: Batch, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "idle_or_quiet", lambda store, data: lambda: False)
+    monkeypatch.setattr("tradewind.checking.PAUSE_S", 0)
+    store.store_trades([make_batch("u", Trade("A", 10_000, 1, 1))])
+    assert "1 events were not judged" in call(code=1)
+
+
+def test_trades_that_are_kept_for_a_while(
+    tmp_path: Path, make_batch: Batch, call: Callable[..., str]
+) -> None:
+    store = SqliteStore(tmp_path / "store", trade_retention_s=60)
+    event = make_batch("e1", Trade("A", 10_000, 1, 1))
+    store.store_trades([event])
+    store.count_trades([event, make_batch("e2", Trade("A", 10_000, 1, 1))])
+    store.close()
+    assert "1 more trades were counted, and are beyond TRADE_RETENTION" in call(code=0)
+    assert json.loads(call("--json", code=0))["trades_not_kept"] == 1
