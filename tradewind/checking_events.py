@@ -68,7 +68,7 @@ class EventCheck:
                         self._suspect(key, EventName(stored.source, stored.event_id))
             yield stored
         if not self._expiry.trades:
-            for key in claims:
+            for key in sorted(claims):
                 self._suspect(key, None)
 
     def _read_claims(self, start: int) -> set[bytes]:

@@ -95,7 +95,9 @@ class Counter:
         self._shard_count = shard_count
         self._random = randomness
         self._lock = threading.Lock()
-        self._chosen: dict[int, int] = {}  # by thread
+        self._taken: list[int] = []  # shards that groups are counted in right now
+        self._idle: list[int] = []  # shards to take again, the last one first
+        self._crowded: set[int] = set()  # shards that are others' too: not to take again
         self._known_bands: set[str] = set()  # a cache: bands are never un-named
         self._room = Room(cluster, names)
 
@@ -110,8 +112,15 @@ class Counter:
         return [outcome or Outcome.UNAVAILABLE for outcome in outcomes]
 
     def _count_group(self, group: dict[bytes, TradeEvent]) -> dict[bytes, Outcome]:
+        shard = self._take_shard()
+        try:
+            return self._count_in(shard, group)
+        finally:
+            self._give_back(shard)
+
+    def _count_in(self, shard: int, group: dict[bytes, TradeEvent]) -> dict[bytes, Outcome]:
+        """New claims are made with `shard`."""
         outcomes: dict[bytes, Outcome] = {}
-        shard = self._choose_shard()
         misfits, is_close = self._room.find_misfits(group.values(), shard)
         claims = self._claims.read(list(misfits)) if misfits else {}
         outcomes.update((key, Outcome.OVERFLOW) for key in misfits if key not in claims)
@@ -123,7 +132,7 @@ class Counter:
             claims = self._claims.make(list(pending.values()), shard)
             begun = self._sort_out(pending, claims, outcomes)
             refused = self._carry_on(begun, claims, fence, is_close, outcomes)
-            pending = {key: group[key] for key in refused}
+            pending = {key: event for key, event in pending.items() if key in refused}
             is_close = True
         self._trimmer.trim_due()
         return outcomes | dict.fromkeys(pending, Outcome.UNAVAILABLE)
@@ -232,10 +241,10 @@ class Counter:
             elif code == FILTERED_OUT:
                 refused.append(plan)
                 result.refused.update(plan.marks)
+                self._crowded.add(shard)  # most often since another process trims there
             elif code != ELEMENT_EXISTS:
                 if code == KEY_BUSY:
-                    # This shard is someone else's too: new claims go elsewhere.
-                    self._chosen.pop(threading.get_ident(), None)
+                    self._crowded.add(shard)
                 elif code == RECORD_TOO_BIG:
                     self._trimmer.note_due(plan)
                 result.failed.update(plan.marks)
@@ -271,13 +280,26 @@ class Counter:
         if SEALED in trims and shard not in self._shards.closed:  # the server has lost it
             self._shards.close([shard])
 
-    def _choose_shard(self) -> int:
-        """This thread's own shard, so that what it has in hand merges, and others seldom meet it."""
-        thread = threading.get_ident()
+    def _take_shard(self) -> int:
+        """The one used last if it is free: what this process has in hand merges, and others seldom meet it.
+
+        Groups that are counted at the same time have different shards.
+        """
         with self._lock:
-            shard = self._chosen.get(thread)
-            if shard is None or shard in self._shards.closed:
-                writable = self._shards.writable[: self._shard_count]
-                free = [shard for shard in writable if shard not in self._chosen.values()]
-                shard = self._chosen[thread] = self._random.choice(free or writable)
+            writable = self._shards.writable[: self._shard_count]
+            idle = [shard for shard in self._idle if shard in writable]
+            if idle:
+                shard = idle[-1]
+                self._idle.remove(shard)
+            else:
+                free = [shard for shard in writable if shard not in self._taken]
+                shard = self._random.choice(free or writable)
+            self._taken.append(shard)
             return shard
+
+    def _give_back(self, shard: int) -> None:
+        with self._lock:
+            self._taken.remove(shard)
+            if shard not in self._crowded and shard not in self._idle:
+                self._idle.append(shard)
+            self._crowded.discard(shard)

@@ -73,7 +73,7 @@ class Trimmer:
             for key, bins in zip(keys, found, strict=True)
             if bins and bins.get("marks") and bins.get("trims") != SEALED
         }
-        done = self._find_done({mark for bins in records.values() for mark in bins["marks"]})
+        done = self._find_done([mark for bins in records.values() for mark in bins["marks"]])
         trims = self._fence.advance()
         writes = []
         for key, bins in records.items():
@@ -89,10 +89,10 @@ class Trimmer:
                 if write.result != OK:
                     self._stuck.pop(write.key[2], None)
 
-    def _find_done(self, marks: set[bytes]) -> set[bytes]:
+    def _find_done(self, marks: list[bytes]) -> set[bytes]:
         with self._lock:
             done = {mark for mark in marks if mark in self._done or is_fold_mark(mark)}
-        unknown = [mark for mark in marks if mark not in done]
+        unknown = list(dict.fromkeys(mark for mark in marks if mark not in done))
         if unknown:
             claims = self._claims.read(unknown)
             done.update(mark for mark, claim in claims.items() if claim.is_done)
