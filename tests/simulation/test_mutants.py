@@ -18,4 +18,5 @@ def test_is_found(mutant: Mutant, store: str) -> None:
     with mutant():
         failures = (run_seed(seed, store)[1] for seed in range(MAX_SEEDS))
         found = next((failure for failure in failures if failure is not None), None)
-    assert isinstance(found, AssertionError), found
+    # By an invariant; or the code stumbles over an answer that it was made to believe.
+    assert isinstance(found, AssertionError | KeyError), found
