@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
   page-paint page-fifty page-memory audit sbom
 SEEDS ?= 10000
 STORE ?= sqlite
-WORKERS ?= 2
+JOBS ?= 2
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -24,8 +24,8 @@ help: ## Say what there is
 up: $(READY) ## Run the whole pipeline on this machine, until Ctrl-C
 	@$(VENV)/bin/tradewind up $(ARGS)
 
-test: $(READY) ## Run the tests, files in WORKERS=2 processes at a time
-	@$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+test: $(READY) ## Run the tests, files in JOBS=2 processes at a time
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(READY) ## Look for mistakes and for code that is not formatted
 	@$(VENV)/bin/ruff check .
