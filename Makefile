@@ -25,7 +25,7 @@ up: $(READY) ## Run the whole pipeline on this machine, until Ctrl-C
 	@$(VENV)/bin/tradewind up $(ARGS)
 
 test: $(READY) ## Run the tests, files in JOBS=2 processes at a time
-	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## Look for mistakes and for code that is not formatted
 	@$(VENV)/bin/ruff check .
