@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -139,10 +138,11 @@ class Chaos:
         faults = Faults(lambda name: server.pid if server and name == SERVER else self.pipeline.find(name))
         self.account.faults = faults.done
         victims = (*PROCESSES, SERVER) if server else PROCESSES
-        end_s = time.monotonic() + wishes.seconds
+        left_s = wishes.seconds  # of the schedule's own time: a machine that sleeps meets with as many faults
         try:
             for fault in make_schedule(wishes.seed, victims, wishes.mean_pause_s, wishes.longest_stop_s):
-                if time.monotonic() + fault.pause_s > end_s:
+                left_s -= fault.pause_s
+                if left_s < 0:
                     return
                 await asyncio.sleep(fault.pause_s)
                 await faults.begin(fault)
