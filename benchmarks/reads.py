@@ -112,7 +112,7 @@ def count_until_done(store: TradeStore, events: list[TradeEvent]) -> None:
 
 
 def open_url(url: str) -> TradeStore:
-    return open_store(url, StoreSettings(), AerospikeSettings())
+    return open_store(url, StoreSettings.read(), AerospikeSettings.read())
 
 
 def _ask(connection: HTTPConnection, path: str, requests: int) -> Iterator[float]:

@@ -146,7 +146,7 @@ def fresh_store(url: str) -> Iterator[TradeStore]:
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=parent))
         url = f"sqlite:{folder}"
-    store = open_store(url, StoreSettings(), AerospikeSettings())
+    store = open_store(url, StoreSettings.read(), AerospikeSettings.read())
     try:
         yield store
     finally:

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, tickers: int, shards: int, processes: int) 
 
 def check_counts(url: str, trades: int) -> None:
     """Each trade was counted once."""
-    with closing(open_store(url, StoreSettings(), AerospikeSettings())) as store:
+    with closing(open_store(url, StoreSettings.read(), AerospikeSettings.read())) as store:
         summaries = [store.read_summary(ticker) for ticker in store.scan_tickers()]
     counted = sum(summary.trade_count for summary in summaries if summary)
     if counted != trades:
@@ -102,7 +102,7 @@ def check_counts(url: str, trades: int) -> None:
 def work(url: str, number: int, tickers: int, trades: int, group: int, start: Barrier, answers: Any) -> None:
     """A process: its events are made before the start."""
     events = list(islice(make_events(tickers, seed=number, run=f"{number}"), trades // TRADES_PER_EVENT))
-    store = open_store(url, StoreSettings(), AerospikeSettings())
+    store = open_store(url, StoreSettings.read(), AerospikeSettings.read())
     store.ping()
     again = 0
     start.wait()

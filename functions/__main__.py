@@ -14,12 +14,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
-from pydantic import ValidationError
 from uvicorn import Config, Server
 
 from functions.server import FunctionProtocol
 from functions.wsgi import InThreads
-from runtime.settings import FunctionSettings, QuerySettings
+from runtime.settings import BadSettings, FunctionSettings, QuerySettings
 from trades.store import StoreMisconfigured
 
 SOURCE: Final = Path(__file__).with_name("main.py")
@@ -41,9 +40,9 @@ def main() -> None:
     if not os.environ.get("FUNCTION_TARGET"):
         sys.exit("Set FUNCTION_TARGET to store_trade, update_summary, dead_letter or query.")
     try:
-        settings = FunctionSettings()
-    except ValidationError as error:
-        sys.exit(f"Settings are wrong: {error}")
+        settings = FunctionSettings.read()
+    except BadSettings as error:
+        sys.exit(str(error))
     from flask import Flask
     from functions_framework import create_app
 
@@ -100,7 +99,7 @@ def listening_port() -> int:
 
 def serve_asgi(app: Any, settings: FunctionSettings) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is in hand, which takes no longer than its deadline."""
-    allowed_hosts = frozenset(QuerySettings().query_allowed_hosts.split())
+    allowed_hosts = frozenset(QuerySettings.read().query_allowed_hosts.split())
     protocol = type("Protocol", (FunctionProtocol,), {"allowed_hosts": allowed_hosts})
     config = Config(
         app,

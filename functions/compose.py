@@ -43,8 +43,8 @@ def tracer() -> Tracer | None:
 @cache
 def store() -> TradeStore:
     """This process's store."""
-    settings = StoreSettings()
-    made = open_store(settings.store, settings, AerospikeSettings(), StoreMeasures(tracer()))
+    settings = StoreSettings.read()
+    made = open_store(settings.store, settings, AerospikeSettings.read(), StoreMeasures(tracer()))
     atexit.register(made.close)
     return made
 
@@ -53,7 +53,7 @@ def store() -> TradeStore:
 def store_trade() -> Door:
     from functions.store_trade import make_store_trade
 
-    handler = make_store_trade(store(), FunctionSettings(), tracer())
+    handler = make_store_trade(store(), FunctionSettings.read(), tracer())
     return _door("store_trade", handler, handler.close)
 
 
@@ -61,7 +61,7 @@ def store_trade() -> Door:
 def update_summary() -> Door:
     from functions.update_summary import make_update_summary
 
-    handler = make_update_summary(store(), FunctionSettings(), tracer())
+    handler = make_update_summary(store(), FunctionSettings.read(), tracer())
     return _door("update_summary", handler, handler.close)
 
 
@@ -69,28 +69,30 @@ def update_summary() -> Door:
 def dead_letter() -> Door:
     from functions.dead_letter import make_dead_letter
 
-    handler = make_dead_letter(store(), FunctionSettings(), tracer())
+    handler = make_dead_letter(store(), FunctionSettings.read(), tracer())
     return _door("dead_letter", handler, handler.close)
 
 
 def _door(function: str, handle: Handle, close: Callable[[], None]) -> Door:
-    configure_logs(LogSettings(), function=function)
+    configure_logs(LogSettings.read(), function=function)
     readiness = Readiness(store().ping)
     notes = Notes(function, store().add_notes)
     for part_close in (notes.close, readiness.close, close):  # run in the opposite order
         atexit.register(part_close)
-    return Door(function, handle, FunctionSettings(), probes=Probes(readiness), notes=notes, tracer=tracer())
+    return Door(
+        function, handle, FunctionSettings.read(), probes=Probes(readiness), notes=notes, tracer=tracer()
+    )
 
 
 def own_function(function: str, handle: Handle) -> Door:
     """The door of a function that people wrote: one event a request, its JSON checked, no store needed."""
-    configure_logs(LogSettings(), function=function)
+    configure_logs(LogSettings.read(), function=function)
     notes = Notes(function, lambda notes: store().add_notes(notes))
     atexit.register(notes.close)
     return Door(
         function,
         handle,
-        FunctionSettings(),
+        FunctionSettings.read(),
         probes=Probes(None),
         notes=notes,
         tracer=tracer(),
@@ -113,8 +115,8 @@ def _query() -> "Flask":
     from eventing.credentials import Credentials
     from functions.query.app import create_app
 
-    configure_logs(LogSettings(), function="query")
-    settings, sink = QuerySettings(), SinkSettings()
+    configure_logs(LogSettings.read(), function="query")
+    settings, sink = QuerySettings.read(), SinkSettings.read()
     return create_app(
         store(),
         broker_url=settings.k_sink or None,

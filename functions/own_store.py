@@ -29,12 +29,12 @@ def own_store(name: str) -> TradeStore:
 
     Raises StoreMisconfigured.
     """
-    settings = StoreSettings()
+    settings = StoreSettings.read()
     if settings.store.startswith("sqlite:"):
-        return open_store(f"sqlite:{data_folder() / name}", settings, AerospikeSettings())
+        return open_store(f"sqlite:{data_folder() / name}", settings, AerospikeSettings.read())
     sets = {
         "aerospike_trades_set": f"{name}Trades",
         "aerospike_events_set": f"{name}Events",
         "aerospike_summary_set": name,
     }
-    return open_store(settings.store, settings, AerospikeSettings().model_copy(update=sets))
+    return open_store(settings.store, settings, AerospikeSettings.read(**sets))

@@ -52,7 +52,7 @@ def _open_aerospike(
             summary_set=settings.aerospike_summary_set,
         ),
         user=settings.aerospike_user,
-        password=settings.aerospike_password.get_secret_value(),
+        password=settings.aerospike_password,
         timeout_ms=settings.aerospike_timeout_ms,
         batch_size=settings.aerospike_batch_size,
         observer=observer,

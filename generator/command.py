@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from eventing.credentials import BadCredentials
 from generator.files import BadFile
@@ -17,7 +16,7 @@ from generator.rows import TimestampUnit
 from generator.run import run
 from generator.symbols import BadSymbols
 from runtime.logs import configure_logs
-from runtime.settings import GeneratorSettings, LogSettings
+from runtime.settings import BadSettings, GeneratorSettings, LogSettings
 
 ProgressOption = Annotated[
     Progress, typer.Option(help="text: a bar on a terminal, else the log; json: a line a second")
@@ -56,15 +55,15 @@ def generate(
     Every flag is an environment variable too. SIGUSR1 pauses, SIGUSR2 resumes; Ctrl-C waits for answers.
     """
     try:
-        settings = GeneratorSettings(**{name: value for name, value in knobs.items() if value is not None})
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "".join(f"{place}: " for place in problem["loc"]).upper()
-            typer.echo(name + problem["msg"].removeprefix("Value error, "), err=True)
+        settings = GeneratorSettings.read(
+            **{name: value for name, value in knobs.items() if value is not None}
+        )
+    except BadSettings as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     metrics = GeneratorMetrics()
     with show_progress(progress) as show_to_user:
-        configure_logs(LogSettings())
+        configure_logs(LogSettings.read())
 
         def show(report: Report) -> None:
             metrics.take(report)
@@ -89,15 +88,15 @@ def _flags() -> list[inspect.Parameter]:
     """A flag for each setting of the generator, so that none is forgotten; unset, the environment counts."""
     return [
         inspect.Parameter(
-            name,
+            one.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=Annotated[
-                field.annotation | None,  # type: ignore[operator]
-                typer.Option(help=f"{field.description} [{name.upper()}, default: {field.default}]"),
+                one.type | None,
+                typer.Option(help=f"{one.description} [{one.name.upper()}, default: {one.default}]"),
             ],
         )
-        for name, field in GeneratorSettings.model_fields.items()
+        for one in GeneratorSettings.about()
     ]
 
 

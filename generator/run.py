@@ -53,7 +53,7 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
     async with Sender(
         max_connections=settings.max_in_flight,
         timeout_ms=settings.send_timeout_ms,
-        credentials=_credentials(SinkSettings()),
+        credentials=_credentials(SinkSettings.read()),
     ) as sender:
         tracer = make_tracer("generator")
         courier = Courier(sender, settings.k_sink, settings.max_in_flight, tracer)

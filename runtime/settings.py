@@ -5,175 +5,212 @@ table is checked against these classes.
 """
 
 import os
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-
-class _Settings(BaseModel):
-    """Made of the environment, and of what is given instead of it.
-
-    pydantic-settings does this and much more, for a tenth of a second of every cold start.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    def __init__(self, **given: Any) -> None:
-        names = type(self).model_fields
-        read = {name: os.environ[name.upper()] for name in names if name.upper() in os.environ}
-        super().__init__(**read | given)
+import msgspec
+from msgspec import Meta
 
 
-class StoreSettings(_Settings):
+class BadSettings(ValueError):
+    """A variable has a value that its setting does not take; the message names both, and what is taken."""
+
+
+class Secret(str):
+    """A password: shown to nobody who prints the settings that hold it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+
+class About(NamedTuple):
+    """One setting, for help and documentation."""
+
+    name: str
+    type: Any
+    default: Any
+    description: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Called, the defaults and what is given. `read` is for where a process starts."""
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """What the environment says, and what is given instead of it. Raises BadSettings."""
+        said = {
+            name: os.environ[name.upper()] for name in cls.__struct_fields__ if name.upper() in os.environ
+        }
+        values = said | given
+        try:
+            return msgspec.convert(values, cls, strict=False, dec_hook=lambda kind, value: kind(value))
+        except msgspec.ValidationError as error:
+            raise BadSettings(_explain(cls, values, str(error))) from None
+
+    @classmethod
+    def about(cls) -> tuple[About, ...]:
+        """Each setting of this class."""
+        return tuple(
+            About(one.name, one.type.__origin__, one.default, one.type.__metadata__[-1])
+            for one in msgspec.structs.fields(cls)
+        )
+
+
+def _explain(settings: type[Settings], values: Mapping[str, Any], message: str) -> str:
+    """msgspec says "Expected `int` >= 1 - at `$.symbols`"; readers know the variable, not the code."""
+    problem, _, path = message.partition(" - at ")
+    for one in settings.about():
+        if path == f"`$.{one.name}`":
+            problem = problem.partition(", got ")[0]  # a variable is always text
+            return f"{one.name.upper()}={values[one.name]}: {problem} ({one.description})"
+    return problem
+
+
+class StoreSettings(Settings, frozen=True):
     """Where trades and summaries are kept."""
 
-    store: str = Field(
-        "sqlite:.tradewind/store",
-        description="`sqlite:FOLDER`, or `aerospike://HOST:PORT`, with more hosts after commas",
+    store: Annotated[str, "`sqlite:FOLDER`, or `aerospike://HOST:PORT`, with more hosts after commas"] = (
+        "sqlite:.tradewind/store"
     )
-    contract_record_shard_count: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        10, description="Aerospike: records a ticker's summary is spread over"
-    )
-    event_retention: Annotated[int, Field(ge=0)] = Field(
-        0,
-        description="Aerospike: seconds a claim is kept; an event repeated later counts again; 0: for ever",
-    )
-    trade_retention: Annotated[int, Field(ge=0)] = Field(
-        0, description="seconds a raw trade is kept; `verify` then knows less; 0: for ever"
-    )
+    contract_record_shard_count: Annotated[
+        int, Meta(ge=1, le=1_000), "Aerospike: records a ticker's summary is spread over"
+    ] = 10
+    event_retention: Annotated[
+        int,
+        Meta(ge=0),
+        "Aerospike: seconds a claim is kept; an event repeated later counts again; 0: for ever",
+    ] = 0
+    trade_retention: Annotated[
+        int, Meta(ge=0), "seconds a raw trade is kept; `verify` then knows less; 0: for ever"
+    ] = 0
 
 
-class AerospikeSettings(_Settings):
+class AerospikeSettings(Settings, frozen=True):
     """Names and limits of the Aerospike adapter. The names are those of the original demo."""
 
-    aerospike_trades_namespace: str = Field("test", description="namespace of raw trades and claims")
-    aerospike_trades_set: str = Field("trades", description="set of raw trades")
-    aerospike_events_set: str = Field("events", description="set of claims, one record an event")
-    aerospike_summary_namespace: str = Field("memory_ns", description="namespace of the summaries")
-    aerospike_summary_set: str = Field("contractSummary", description="set of summaries and price levels")
-    aerospike_user: str = Field("", description="user, where security is on")
-    aerospike_password: SecretStr = Field(SecretStr(""), description="password of that user")
-    aerospike_timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = Field(
-        2_000, description="total time of one store call, retries included"
-    )
-    aerospike_batch_size: Annotated[int, Field(ge=1, le=5_000)] = Field(
-        1_000, description="records in one batch call"
-    )
+    aerospike_trades_namespace: Annotated[str, "namespace of raw trades and claims"] = "test"
+    aerospike_trades_set: Annotated[str, "set of raw trades"] = "trades"
+    aerospike_events_set: Annotated[str, "set of claims, one record an event"] = "events"
+    aerospike_summary_namespace: Annotated[str, "namespace of the summaries"] = "memory_ns"
+    aerospike_summary_set: Annotated[str, "set of summaries and price levels"] = "contractSummary"
+    aerospike_user: Annotated[str, "user, where security is on"] = ""
+    aerospike_password: Annotated[Secret, "password of that user"] = Secret("")
+    aerospike_timeout_ms: Annotated[
+        int, Meta(ge=10, le=60_000), "total time of one store call, retries included"
+    ] = 2_000
+    aerospike_batch_size: Annotated[int, Meta(ge=1, le=5_000), "records in one batch call"] = 1_000
 
 
-class FunctionSettings(_Settings):
+class FunctionSettings(Settings, frozen=True):
     """The door and the group commit of the event functions."""
 
-    max_body_bytes: Annotated[int, Field(ge=1_024)] = Field(
-        5 * 1024 * 1024, description="a larger request body is refused with 413"
+    max_body_bytes: Annotated[int, Meta(ge=1_024), "a larger request body is refused with 413"] = (
+        5 * 1024 * 1024
     )
-    group_max_events: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        64, description="events that one commit may take together"
-    )
-    group_max_trades: Annotated[int, Field(ge=1_000, le=32_000)] = Field(
-        32_000, description="trades that one commit may take together"
-    )
-    queue_max_events: Annotated[int, Field(ge=1)] = Field(
-        512, description="events waiting for a commit; more are answered 503"
-    )
-    deadline_ms: Annotated[int, Field(ge=100)] = Field(
-        20_000, description="an event not done by then is answered 503; keep it below the Trigger's timeout"
-    )
-    store_workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="commits under way at once in a process (SQLite: one writer, so 1)"
-    )
+    group_max_events: Annotated[int, Meta(ge=1, le=1_000), "events that one commit may take together"] = 64
+    group_max_trades: Annotated[
+        int, Meta(ge=1_000, le=32_000), "trades that one commit may take together"
+    ] = 32_000
+    queue_max_events: Annotated[int, Meta(ge=1), "events waiting for a commit; more are answered 503"] = 512
+    deadline_ms: Annotated[
+        int, Meta(ge=100), "an event not done by then is answered 503; keep it below the Trigger's timeout"
+    ] = 20_000
+    store_workers: Annotated[
+        int, Meta(ge=1, le=64), "commits under way at once in a process (SQLite: one writer, so 1)"
+    ] = 1
 
 
-class QuerySettings(_Settings):
+class QuerySettings(Settings, frozen=True):
     """What the query function needs beyond the store: only replay and the page's form use a broker."""
 
-    k_sink: str = Field("", description="query: the broker's ingress, for replay and the page's form")
-    broker_status_url: str = Field("", description="query: the local broker's `/-/status`, if any")
-    query_allowed_hosts: str = Field(
-        "", description="query: host names, apart by blanks, from which a page may change state"
-    )
+    k_sink: Annotated[str, "query: the broker's ingress, for replay and the page's form"] = ""
+    broker_status_url: Annotated[str, "query: the local broker's `/-/status`, if any"] = ""
+    query_allowed_hosts: Annotated[
+        str, "query: host names, apart by blanks, from which a page may change state"
+    ] = ""
 
 
-class SinkSettings(_Settings):
+class SinkSettings(Settings, frozen=True):
     """What senders trust and show. On a cluster the SinkBinding provides both."""
 
-    k_ca_certs: str = Field("", description="certificates, in PEM, that a sink's own must come from")
-    oidc_token_file: str = Field(
-        "/oidc/token", description="file, if it is there, with the token that a sink is shown"
+    k_ca_certs: Annotated[str, "certificates, in PEM, that a sink's own must come from"] = ""
+    oidc_token_file: Annotated[str, "file, if it is there, with the token that a sink is shown"] = (
+        "/oidc/token"  # noqa: S105 - a path, no password
     )
 
 
-class GeneratorSettings(_Settings):
+class GeneratorSettings(Settings, frozen=True):
     """What the generator sends, how fast, and where to."""
 
-    k_sink: str = Field(
-        "http://127.0.0.1:8081/tradewind/default",
-        pattern="^https?://",
-        description="where events go; on a cluster a SinkBinding sets it",
-    )
-    profile: Literal["nasdaq", "abc"] = Field("nasdaq", description="symbols, their first prices and volumes")
-    symbols: Annotated[int, Field(ge=0)] = Field(0, description="how many symbols trade; 0: all of them")
-    symbols_file: str = Field(
-        "", description="in place of the built-in symbols: a file in the format of NASDAQ's nasdaqlisted.txt"
-    )
-    symbols_any_status: bool = Field(
-        False, description="take symbols of SYMBOLS_FILE that are bankrupt, delinquent or deficient too"
-    )
-    symbol_skew: Annotated[float, Field(ge=0, le=20)] = Field(
-        0.0,
-        description="how unevenly symbols trade, the nth by 1/n^SKEW; 0: evenly, 1: some more, 6: one is hot",
-    )
-    price_model: Literal["brownian", "cent_walk"] = Field(
-        "brownian", description="how prices move: with the time elapsed, or one cent up or down a trade"
-    )
-    volume_model: Literal["power_law", "uniform"] = Field(
-        "power_law", description="many small trades and few large ones, or all sizes alike"
-    )
-    trades_per_second: Annotated[float, Field(ge=0, le=10_000_000)] = Field(
-        300.0, description="asked rate; 0: as fast as the broker takes them"
-    )
-    iterations_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
-        0.0, description="with TRADES_PER_ITERATION, in place of TRADES_PER_SECOND"
-    )
-    trades_per_iteration: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        0, description="trades made at one instant, see ITERATIONS_PER_SECOND"
-    )
-    trades_per_event: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        500, description="most trades in one event; 1 sends trade.executed.v1"
-    )
-    linger_ms: Annotated[int, Field(ge=0, le=100)] = Field(
-        100, description="longest time a trade waits for others to share its event"
-    )
-    max_trades: Annotated[int, Field(ge=0)] = Field(0, description="stop after so many; 0: go on")
-    seed: int | None = Field(None, description="same seed, same trades; unset: another market each time")
-    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = Field(
-        "", description="to send the very events of an earlier run again; needs SEED and START_TIME_MS"
-    )
-    start_time_ms: int | None = Field(
-        None,
-        ge=0,
-        le=250_000_000_000_000,
-        description="time of the first trade, in ms since 1970; unset: trades carry the present time",
-    )
-    schema_base_url: str = Field(
-        "", description="dataschema of an event is this and its type; empty: events carry none"
-    )
-    max_in_flight: Annotated[int, Field(ge=1, le=1_024)] = Field(
-        16, description="events sent and not yet answered"
-    )
-    send_timeout_ms: Annotated[int, Field(ge=10, le=600_000)] = Field(
-        30_000, description="an event without an answer by then is sent again"
-    )
-    drain_timeout_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
-        10_000, description="how long a stopping generator waits for answers"
-    )
-    pause_file: str = Field("", description="while this file exists, no trades are made")
-    metrics_address: Annotated[str, Field(pattern=r"^(|.+:\d{1,5})$")] = Field(
-        "", description="`HOST:PORT` where the generator answers Prometheus at /metrics; empty: nowhere"
-    )
+    k_sink: Annotated[
+        str, Meta(pattern="^https?://"), "where events go; on a cluster a SinkBinding sets it"
+    ] = "http://127.0.0.1:8081/tradewind/default"
+    profile: Annotated[Literal["nasdaq", "abc"], "symbols, their first prices and volumes"] = "nasdaq"
+    symbols: Annotated[int, Meta(ge=0), "how many symbols trade; 0: all of them"] = 0
+    symbols_file: Annotated[
+        str, "in place of the built-in symbols: a file in the format of NASDAQ's nasdaqlisted.txt"
+    ] = ""
+    symbols_any_status: Annotated[
+        bool, "take symbols of SYMBOLS_FILE that are bankrupt, delinquent or deficient too"
+    ] = False
+    symbol_skew: Annotated[
+        float,
+        Meta(ge=0, le=20),
+        "how unevenly symbols trade, the nth by 1/n^SKEW; 0: evenly, 1: some more, 6: one is hot",
+    ] = 0.0
+    price_model: Annotated[
+        Literal["brownian", "cent_walk"],
+        "how prices move: with the time elapsed, or one cent up or down a trade",
+    ] = "brownian"
+    volume_model: Annotated[
+        Literal["power_law", "uniform"], "many small trades and few large ones, or all sizes alike"
+    ] = "power_law"
+    trades_per_second: Annotated[
+        float, Meta(ge=0, le=10_000_000), "asked rate; 0: as fast as the broker takes them"
+    ] = 300.0
+    iterations_per_second: Annotated[
+        float, Meta(ge=0, le=1_000_000), "with TRADES_PER_ITERATION, in place of TRADES_PER_SECOND"
+    ] = 0.0
+    trades_per_iteration: Annotated[
+        int, Meta(ge=0, le=1_000_000), "trades made at one instant, see ITERATIONS_PER_SECOND"
+    ] = 0
+    trades_per_event: Annotated[
+        int, Meta(ge=1, le=1_000), "most trades in one event; 1 sends trade.executed.v1"
+    ] = 500
+    linger_ms: Annotated[
+        int, Meta(ge=0, le=100), "longest time a trade waits for others to share its event"
+    ] = 100
+    max_trades: Annotated[int, Meta(ge=0), "stop after so many; 0: go on"] = 0
+    seed: Annotated[int | None, "same seed, same trades; unset: another market each time"] = None
+    run_id: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$"),
+        "to send the very events of an earlier run again; needs SEED and START_TIME_MS",
+    ] = ""
+    start_time_ms: Annotated[
+        Annotated[int, Meta(ge=0, le=250_000_000_000_000)] | None,
+        "time of the first trade, in ms since 1970; unset: trades carry the present time",
+    ] = None
+    schema_base_url: Annotated[
+        str, "dataschema of an event is this and its type; empty: events carry none"
+    ] = ""
+    max_in_flight: Annotated[int, Meta(ge=1, le=1_024), "events sent and not yet answered"] = 16
+    send_timeout_ms: Annotated[
+        int, Meta(ge=10, le=600_000), "an event without an answer by then is sent again"
+    ] = 30_000
+    drain_timeout_ms: Annotated[
+        int, Meta(ge=0, le=600_000), "how long a stopping generator waits for answers"
+    ] = 10_000
+    pause_file: Annotated[str, "while this file exists, no trades are made"] = ""
+    metrics_address: Annotated[
+        str,
+        Meta(pattern=r"^(|.+:\d{1,5})$"),
+        "`HOST:PORT` where the generator answers Prometheus at /metrics; empty: nowhere",
+    ] = ""
 
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def __post_init__(self) -> None:
         if bool(self.iterations_per_second) != bool(self.trades_per_iteration):
             raise ValueError("set ITERATIONS_PER_SECOND and TRADES_PER_ITERATION together, or neither")
         if self.run_id and (self.seed is None or self.start_time_ms is None):
@@ -182,19 +219,18 @@ class GeneratorSettings(_Settings):
             )
         if self.symbols_file and self.profile != "nasdaq":
             raise ValueError("SYMBOLS_FILE goes with PROFILE=nasdaq only")
-        return self
 
 
-class LogSettings(_Settings):
+class LogSettings(Settings, frozen=True):
     """Logs go to standard error."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level shown")
-    log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="auto: text on a terminal, else JSON lines"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], "least level shown"] = "info"
+    log_format: Annotated[Literal["auto", "json", "text"], "auto: text on a terminal, else JSON lines"] = (
+        "auto"
     )
 
 
-ALL_SETTINGS: tuple[type[_Settings], ...] = (
+ALL_SETTINGS: tuple[type[Settings], ...] = (
     StoreSettings,
     AerospikeSettings,
     FunctionSettings,

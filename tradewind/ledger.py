@@ -26,7 +26,7 @@ def open_url(url: str) -> TradeStore:
     from functions.stores import open_store
     from runtime.settings import AerospikeSettings, StoreSettings
 
-    return open_store(url, StoreSettings(), AerospikeSettings())
+    return open_store(url, StoreSettings.read(), AerospikeSettings.read())
 
 
 def read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:

@@ -84,7 +84,7 @@ def credentials() -> "tuple[dict[str, str], ssl.SSLContext | None]":
     from eventing.credentials import Credentials
     from runtime.settings import SinkSettings
 
-    settings = SinkSettings()
+    settings = SinkSettings.read()
     made = Credentials(settings.k_ca_certs, Path(settings.oidc_token_file))
     return made.headers(), made.tls
 

@@ -78,7 +78,7 @@ WRONG = {
     "no target": ({"FUNCTION_TARGET": ""}, "Set FUNCTION_TARGET to store_trade"),
     "no such target": ({"FUNCTION_TARGET": "nothing"}, "nothing"),
     "no such store": ({"STORE": "redis://x"}, "STORE=redis://x is no store: write sqlite:FOLDER"),
-    "a bound of 0": ({"QUEUE_MAX_EVENTS": "0"}, "queue_max_events"),
+    "a bound of 0": ({"QUEUE_MAX_EVENTS": "0"}, "QUEUE_MAX_EVENTS=0"),
     "no port": ({"PORT": "http"}, "PORT"),
 }
 

@@ -164,4 +164,4 @@ class Log:
 
 @cache
 def _settings() -> FunctionSettings:
-    return FunctionSettings()
+    return FunctionSettings.read()

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from runtime.settings import ALL_SETTINGS
 
 README = Path(__file__).parents[2] / "README.md"
@@ -13,10 +11,7 @@ README = Path(__file__).parents[2] / "README.md"
 def settings_table() -> list[str]:
     rows = []
     for settings in ALL_SETTINGS:
-        for name, field in settings.model_fields.items():
-            default = (
-                field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-            )
+        for name, _, default, description in settings.about():
             shown = (
                 ""
                 if default in ("", None)
@@ -24,7 +19,7 @@ def settings_table() -> list[str]:
                 if isinstance(default, float)
                 else f"`{default}`"
             )
-            rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+            rows.append(f"| `{name.upper()}` | {shown} | {description} |")
     return rows
 
 
@@ -37,8 +32,8 @@ def test_the_settings_table_is_complete_and_true() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     for settings in ALL_SETTINGS:
-        for name, field in settings.model_fields.items():
-            assert field.description, f"{settings.__name__}.{name} has no description"
+        for one in settings.about():
+            assert one.description, f"{settings.__name__}.{one.name} has no description"
 
 
 def test_files_that_the_readme_links_to_are_there() -> None:

@@ -48,13 +48,13 @@ def test_a_pod_is_asked_no_more_than_its_process_can_queue(base: Base) -> None:
     for service in services(base):
         spec = service["spec"]["template"]["spec"]
         annotations = service["spec"]["template"]["metadata"]["annotations"]
-        assert spec["containerConcurrency"] < FunctionSettings.model_fields["queue_max_events"].default
+        assert spec["containerConcurrency"] < FunctionSettings().queue_max_events
         assert int(annotations["autoscaling.knative.dev/target"]) <= spec["containerConcurrency"]
         assert annotations["autoscaling.knative.dev/min-scale"] == "0"
 
 
 def test_each_deadline_is_longer_than_the_one_inside_of_it(base: Base) -> None:
-    function_ms = FunctionSettings.model_fields["deadline_ms"].default
+    function_ms = FunctionSettings().deadline_ms
     delivery = base["Broker", "default"]["spec"]["delivery"]
     delivery_ms = duration_ms(delivery["timeout"])
     assert function_ms < delivery_ms
@@ -76,7 +76,7 @@ def test_subscribers_and_dead_letter_sink_exist(base: Base) -> None:
 
 
 def test_every_setting_is_one_of_ours(documents: list[tuple[Path, Document]]) -> None:
-    ours = {name.upper() for settings in ALL_SETTINGS for name in settings.model_fields}
+    ours = {one.name.upper() for settings in ALL_SETTINGS for one in settings.about()}
     ours |= {"FUNCTION_TARGET", "NAMESPACE"}
     given = set()
     for _, document in documents:
