@@ -18,8 +18,6 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import structlog
-
 from generator.blocks import BadRows, cut_blocks
 from generator.control import Control
 from generator.events import EventMaker
@@ -165,7 +163,7 @@ def main() -> None:
         "sent in events of 100": sender(port, 100, 50_000),
         "sent in events of 1": sender(port, 1, 5_000),
     }
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.disable(logging.WARNING)
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     figures = {}
     for name, step in parts.items():

@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventing.logs import configure_logs
 from eventing.tracing import Tracer, make_tracer
 from functions.door import Door, Handle
 from functions.metrics import StoreMeasures
 from functions.notes import Notes
 from functions.probes import Probes, Readiness
 from functions.stores import open_store
-from runtime.logs import configure_logs
 from runtime.settings import (
     AerospikeSettings,
     FunctionSettings,
@@ -74,7 +74,7 @@ def dead_letter() -> Door:
 
 
 def _door(function: str, handle: Handle, close: Callable[[], None]) -> Door:
-    configure_logs(LogSettings.read(), function=function)
+    _configure_logs(function)
     readiness = Readiness(store().ping)
     notes = Notes(function, store().add_notes)
     for part_close in (notes.close, readiness.close, close):  # run in the opposite order
@@ -84,9 +84,14 @@ def _door(function: str, handle: Handle, close: Callable[[], None]) -> Door:
     )
 
 
+def _configure_logs(function: str) -> None:
+    settings = LogSettings.read()
+    configure_logs(settings.log_level, settings.log_format, function=function)
+
+
 def own_function(function: str, handle: Handle) -> Door:
     """The door of a function that people wrote: one event a request, its JSON checked, no store needed."""
-    configure_logs(LogSettings.read(), function=function)
+    _configure_logs(function)
     notes = Notes(function, lambda notes: store().add_notes(notes))
     atexit.register(notes.close)
     return Door(
@@ -115,7 +120,7 @@ def _query() -> "Flask":
     from eventing.credentials import Credentials
     from functions.query.app import create_app
 
-    configure_logs(LogSettings.read(), function="query")
+    _configure_logs("query")
     settings, sink = QuerySettings.read(), SinkSettings.read()
     return create_app(
         store(),

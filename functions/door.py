@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 
-import structlog
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +27,7 @@ Handle = Callable[[Event], Awaitable[Answer]]
 MAX_EVENTS_PER_BATCH = 1_000
 REPLIED = "REPLIED"  # the verdict of a note on what a function answered with
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Door:
@@ -114,7 +113,7 @@ class Door:
             answer = refusal_of(error)
         except Exception:
             if self._crashes.may():
-                log.exception("function failed", **identity(event.attributes))
+                logger.exception("function failed", extra=identity(event.attributes))
             answer = unavailable("the function failed on this event; its log says how", 500)
         self._record(event.attributes, event.data or b"", answer)
         return answer
@@ -125,9 +124,13 @@ class Door:
         if answer.reply is not None:
             self._notes.add(answer.reply.attributes, answer.reply.data or b"", Answer(REPLIED))
         if answer.is_refusal and self._refusals.may():
-            log.warning("refused", verdict=answer.verdict, reason=answer.reason, **identity(attributes))
-        elif log.is_enabled_for(logging.DEBUG):
-            log.debug("delivery", verdict=answer.verdict, reason=answer.reason, **identity(attributes))
+            logger.warning(
+                "refused", extra={"verdict": answer.verdict, "reason": answer.reason, **identity(attributes)}
+            )
+        elif logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "delivery", extra={"verdict": answer.verdict, "reason": answer.reason, **identity(attributes)}
+            )
 
 
 @cache

@@ -5,14 +5,13 @@ bounds, and each pays once what would have been paid for each event: the fsync, 
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
-
-import structlog
 
 from eventing.tracing import Tracer
 from functions.metrics import GroupMeasures
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from eventing.tracing import Span
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class GroupLimits(NamedTuple):
@@ -176,13 +175,13 @@ class GroupCommit(Generic[T]):
                 raise RuntimeError(f"{len(outcomes)} outcomes for {len(items)} events")  # noqa: TRY301
         except StoreError as error:
             if self._crashes.may():
-                log.warning("store does not serve", reason=str(error), events=len(items))
+                logger.warning("store does not serve", extra={"reason": str(error), "events": len(items)})
             return [Outcome.UNAVAILABLE] * len(items)
         except Exception:
             if len(items) > 1:
                 return [self._commit([item])[0] for item in items]
             if self._crashes.may():
-                log.exception("commit failed")
+                logger.exception("commit failed")
             return [Outcome.UNAVAILABLE]
         return outcomes
 

@@ -4,13 +4,12 @@ Off the hot path, and never a reason to fail: at most one write an interval; wha
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-
-import structlog
 
 from functions.answer import Answer
 from trades.store import MAX_NOTE_DATA_BYTES, EventNote
@@ -20,7 +19,7 @@ MAX_NOTES_PER_WRITE: Final = 64
 _MAX_ATTRIBUTES: Final = 32
 _MAX_VALUE_LENGTH: Final = 256
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Notes:
@@ -86,7 +85,7 @@ class Notes:
         try:
             self._write(notes)
         except Exception as error:
-            log.debug("notes lost", count=len(notes), reason=str(error))
+            logger.debug("notes lost", extra={"count": len(notes), "reason": str(error)})
 
 
 def _bounded(attributes: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """What `store_trade` and `update_summary` share: trades out of the event, and into a commit group."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 
-import structlog
 from prometheus_client import Counter
 
 from eventing.attributes import is_json
@@ -24,7 +24,7 @@ _LOG_EVERY_TRADES = 100_000
 _NEWLY_DONE = (Outcome.STORED, Outcome.COUNTED)
 _OLD_S = 3_600.0  # an event of an earlier time is a replay: its age says nothing of this pipeline
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 Apply = Callable[[Sequence[TradeEvent]], list[Outcome]]
 
@@ -77,7 +77,10 @@ class TradeHandler:
         before, self._done_trades = self._done_trades, self._done_trades + trades
         if before == 0 or before // _LOG_EVERY_TRADES != self._done_trades // _LOG_EVERY_TRADES:
             elapsed_s = round(time.monotonic() - self._start_s, 3)
-            log.info("trades done", trades=self._done_trades, seconds=elapsed_s, **identity(event.attributes))
+            logger.info(
+                "trades done",
+                extra={"trades": self._done_trades, "seconds": elapsed_s, **identity(event.attributes)},
+            )
 
 
 @cache

@@ -17,13 +17,12 @@ with any number of pods. But a window is closed by one event, which has to see a
 The table `alerts` of the file is the audit log: each alert once, with the event that brought it about.
 """
 
+import logging
 import os
 import time
 from datetime import UTC, datetime
 from functools import cache
 from urllib.request import HTTPRedirectHandler, Request, build_opener
-
-import structlog
 
 from eventing.codec import encode_binary
 from functions.event_function import BadEvent, CloudEvent, event_function, from_cloud_event
@@ -34,7 +33,7 @@ from functions.volume_windows import Alert, VolumeWindows
 MAX_AHEAD_MS = 60_000
 WEBHOOK_TIMEOUT_S = 5.0
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -54,7 +53,7 @@ def volume_alert(event: CloudEvent) -> CloudEvent | None:
     if alert is None:
         return None
     reply = to_event(alert)
-    log.info("volume alert", id=reply["id"], source=reply["source"])
+    logger.info("volume alert", extra={"id": reply["id"], "source": reply["source"]})
     post_to_webhook(reply)
     return reply
 

@@ -4,12 +4,12 @@ How they are cut depends on the size of the content and on nothing else, so that
 or the place where an interrupted replay went on change no event. A row that cannot be read keeps its place.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import IO, Final, NamedTuple
 
 import msgspec
-import structlog
 
 from generator.rows import TradeFile, Wire
 from trades.codec import TRADE_BATCH, TRADE_EXECUTED, BadTrade, decode_event
@@ -20,7 +20,7 @@ MAX_ROWS: Final = 500
 BYTES_PER_ROW: Final = 16 * 1024
 BAD_ROWS_LOGGED: Final = 100
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class Block(NamedTuple):
@@ -41,9 +41,9 @@ class BadRows:
     def add(self, line_number: int, reason: str) -> None:
         self.count += 1
         if self.count <= BAD_ROWS_LOGGED:
-            log.warning("row not readable, left out", line=line_number, reason=reason)
+            logger.warning("row not readable, left out", extra={"line": line_number, "reason": reason})
         if self.count == BAD_ROWS_LOGGED:
-            log.warning("more such rows are counted, not logged: see --bad-rows")
+            logger.warning("more such rows are counted, not logged: see --bad-rows")
         if self._output is not None:
             self._output.write(msgspec.json.encode({"line": line_number, "reason": reason}) + b"\n")
 

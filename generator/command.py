@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from eventing.credentials import BadCredentials
+from eventing.logs import configure_logs
 from generator.files import BadFile
 from generator.metrics import GeneratorMetrics
 from generator.progress import Progress, Report, show_progress
@@ -15,7 +16,6 @@ from generator.replay import replay as replay_file
 from generator.rows import TimestampUnit
 from generator.run import run
 from generator.symbols import BadSymbols
-from runtime.logs import configure_logs
 from runtime.settings import BadSettings, GeneratorSettings, LogSettings
 
 ProgressOption = Annotated[
@@ -63,7 +63,8 @@ def generate(
         raise typer.Exit(2) from None
     metrics = GeneratorMetrics()
     with show_progress(progress) as show_to_user:
-        configure_logs(LogSettings.read())
+        logs = LogSettings.read()
+        configure_logs(logs.log_level, logs.log_format)
 
         def show(report: Report) -> None:
             metrics.take(report)

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 PAUSE_FILE_POLL_S: Final = 0.5
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class Control:
@@ -46,7 +45,7 @@ class Control:
             return
         if not self.paused:
             self._paused_at_s = time.monotonic()
-            log.info("paused", by=reason)
+            logger.info("paused", extra={"by": reason})
         self._reasons.add(reason)
         self._changed.set()
 
@@ -56,7 +55,7 @@ class Control:
         self._reasons.remove(reason)
         if not self.paused:
             self._paused_s += time.monotonic() - self._paused_at_s
-            log.info("resumed")
+            logger.info("resumed")
         self._changed.set()
 
     def stop(self) -> None:

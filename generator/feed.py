@@ -1,12 +1,11 @@
 """Events of a market, each made when it is due."""
 
+import logging
 import secrets
 import sys
 import time
 from datetime import UTC, datetime
 from typing import Final
-
-import structlog
 
 from eventing.event import Event
 from eventing.identity import identity
@@ -21,7 +20,7 @@ from runtime.settings import GeneratorSettings
 
 LOG_EVERY_TRADES: Final = 100_000
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class MarketFeed:
@@ -56,7 +55,7 @@ class MarketFeed:
             single=settings.trades_per_event == 1,
             schema_base_url=settings.schema_base_url,
         )
-        log.info("market open", run_id=run_id, seed=seed, symbols=len(instruments))
+        logger.info("market open", extra={"run_id": run_id, "seed": seed, "symbols": len(instruments)})
 
     async def next(self) -> Outgoing | None:
         if not self._left:
@@ -91,7 +90,7 @@ class MarketFeed:
         number = (end - 1) // LOG_EVERY_TRADES * LOG_EVERY_TRADES
         index = number - (end - trades)
         if index >= 0:
-            log.info("trade", number=number, index=index, **identity(event.attributes))
+            logger.info("trade", extra={"number": number, "index": index, **identity(event.attributes)})
 
 
 def choose_instruments(settings: GeneratorSettings, seed: int) -> list[Instrument]:

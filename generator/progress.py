@@ -1,5 +1,6 @@
 """How far a run is, once a second: JSON lines for a program, a bar for a terminal, or entries in the log."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +9,6 @@ from typing import Final
 
 import msgspec
 import rich.progress
-import structlog
 from rich.console import Console
 
 Report = Mapping[str, int | float | bool]
@@ -16,7 +16,7 @@ Show = Callable[[Report], None]
 
 LOG_EVERY_S: Final = 10.0
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class Progress(StrEnum):
@@ -61,7 +61,7 @@ def log_entries() -> Iterator[Show]:
         nonlocal next_s
         if report.get("final") or time.monotonic() >= next_s:
             next_s = time.monotonic() + LOG_EVERY_S
-            log.info("progress", **report)
+            logger.info("progress", extra=report)
 
     yield show
 

@@ -5,12 +5,11 @@ content (unpacked, so that `x.csv` and `x.csv.gz` are one), `id` is the number o
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
-
-import structlog
 
 from eventing.event import Event
 from generator.blocks import BadRows, Block, cut_blocks, rows_per_block
@@ -27,7 +26,7 @@ from trades.codec import TRADE_BATCH
 
 LONG_WAIT_S: Final = 10.0
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class ReplayOptions(NamedTuple):
@@ -96,8 +95,9 @@ class ReplayFeed:
         due_s = self._start_s + (block.trades[-1].time_ms - self._start_ms) / 1000 / self._speed
         wait_s = due_s - self._control.now_s()
         if wait_s > LONG_WAIT_S:
-            log.info(
-                "the next trades are due later", in_s=round(wait_s), at_timestamp=block.trades[-1].time_ms
+            logger.info(
+                "the next trades are due later",
+                extra={"in_s": round(wait_s), "at_timestamp": block.trades[-1].time_ms},
             )
         return due_s
 
@@ -108,7 +108,7 @@ class ReplayFeed:
 
 def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> Totals:
     """Send the trades of a file to K_SINK. Raises BadFile before anything is sent."""
-    log.info("reading the file for its digest", file=str(options.path))
+    logger.info("reading the file for its digest", extra={"file": str(options.path)})
     digest, size_bytes = fingerprint(options.path)
     source = f"/tradewind/replay/{digest}"
     position = Position(options.state_path, source, settings.k_sink)
@@ -120,9 +120,9 @@ def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> T
         blocks = cut_blocks(file, rows_per_block(size_bytes), position.blocks, bad_rows)
         common = attributes(source, TRADE_BATCH, settings.schema_base_url)
         feed = ReplayFeed(file, blocks, common, options.speed, control, position, bad_rows)
-        log.info("replay", source=source, first_block=position.blocks)
+        logger.info("replay", extra={"source": source, "first_block": position.blocks})
         try:
             return asyncio.run(transfer(feed, settings, control, show))
         finally:
             position.save()
-            log.info("replay ended", blocks_done=position.blocks, bad_rows=bad_rows.count)
+            logger.info("replay ended", extra={"blocks_done": position.blocks, "bad_rows": bad_rows.count})

@@ -1,11 +1,10 @@
 """A run: takes events from a feed, one after the other, and has many of them on their way at once."""
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 from typing import Final, Protocol
-
-import structlog
 
 from eventing.credentials import Credentials
 from eventing.sender import Sender
@@ -18,7 +17,7 @@ from runtime.settings import GeneratorSettings, SinkSettings
 
 REPORT_EVERY_S: Final = 1.0
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class Feed(Protocol):
@@ -123,14 +122,16 @@ class _Reporter:
         totals, seconds = self._totals, self._control.now_s() - self._started_s
         report = self._report(totals.accepted_trades / seconds)
         self._show({**report, "unknown_trades": totals.unknown_trades, "final": True})
-        log.info(
+        logger.info(
             "market closed" if not totals.unknown_trades else "stopped without all answers",
-            sent_trades=totals.sent_trades,
-            accepted_trades=totals.accepted_trades,
-            refused_trades=totals.refused_trades,
-            unknown_trades=totals.unknown_trades,
-            resent=totals.resent,
-            seconds=round(seconds, 1),
+            extra={
+                "sent_trades": totals.sent_trades,
+                "accepted_trades": totals.accepted_trades,
+                "refused_trades": totals.refused_trades,
+                "unknown_trades": totals.unknown_trades,
+                "resent": totals.resent,
+                "seconds": round(seconds, 1),
+            },
         )
 
     def _report(self, achieved_per_s: float) -> Report:

@@ -4,12 +4,11 @@
 """
 
 import asyncio
+import logging
 import random
 import time
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-
-import structlog
 
 from eventing.codec import encode_binary
 from eventing.delivery import Verdict, parse_retry_after
@@ -23,7 +22,7 @@ RETRY_AFTER_MAX_MS: Final = 60_000
 NOT_ALLOWED: Final = (401, 403)
 REFUSALS_LOGGED: Final = 20  # one by one; from there on each thousandth
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 
 class Outgoing(NamedTuple):
@@ -102,7 +101,7 @@ class Courier:
         self.totals.accepted_trades += outgoing.trades
         if self._trouble_since_s is not None:
             seconds = round(time.monotonic() - self._trouble_since_s, 1)
-            log.info("events are taken again", after_s=seconds, resent=self.totals.resent)
+            logger.info("events are taken again", extra={"after_s": seconds, "resent": self.totals.resent})
             self._trouble_since_s, self._stalled = None, False
 
     def _refused(self, outgoing: Outgoing, answer: Answer) -> None:
@@ -110,25 +109,32 @@ class Courier:
         totals.refused_events += 1
         totals.refused_trades += outgoing.trades
         if totals.refused_events <= REFUSALS_LOGGED or totals.refused_events % 1_000 == 0:
-            log.error(
+            logger.error(
                 "event refused, not sent again",
-                source=outgoing.event.source,
-                id=outgoing.event.id,
-                trades=outgoing.trades,
-                status=answer.status,
-                reason=answer.body[:500].decode("utf-8", "replace"),
-                refused=totals.refused_events,
+                extra={
+                    "source": outgoing.event.source,
+                    "id": outgoing.event.id,
+                    "trades": outgoing.trades,
+                    "status": answer.status,
+                    "reason": answer.body[:500].decode("utf-8", "replace"),
+                    "refused": totals.refused_events,
+                },
             )
 
     async def _back_off(self, answer: Answer, attempt: int) -> None:
         """Wait as long as the answer asks, and a random part of a growing time on top."""
         if self._trouble_since_s is None:
             self._trouble_since_s = time.monotonic()
-            log.warning("event not taken, sending it again", url=self._url, why=answer.error or answer.status)
+            logger.warning(
+                "event not taken, sending it again",
+                extra={"url": self._url, "why": answer.error or answer.status},
+            )
         self._waiting += 1
         if self._waiting == self._max_in_flight and not self._stalled:
             self._stalled = True
-            log.warning("no event is taken: making no more trades until one is", waiting=self._waiting)
+            logger.warning(
+                "no event is taken: making no more trades until one is", extra={"waiting": self._waiting}
+            )
         asked_ms = parse_retry_after(answer.headers.get("Retry-After"), time.time()) or 0
         wait_ms = min(asked_ms, RETRY_AFTER_MAX_MS) + jitter_ms(
             attempt, BACKOFF_MS, BACKOFF_MAX_MS, self._rng

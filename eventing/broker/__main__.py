@@ -11,9 +11,9 @@ import uvloop
 from eventing.broker.config import ConfigError
 from eventing.broker.engine import Limits
 from eventing.broker.log import LogError
-from eventing.broker.logs import FORMATS, configure_logs
 from eventing.broker.retention import Retention
 from eventing.broker.server import Settings, run
+from eventing.logs import FORMATS, configure_logs
 
 
 def settings_of(arguments: Sequence[str], environ: dict[str, str]) -> Settings:
@@ -71,8 +71,7 @@ def settings_of(arguments: Sequence[str], environ: dict[str, str]) -> Settings:
     files = given.files or [Path(part) for part in environ.get("BROKER_FILES", "").split()]
     if not files:
         parser.error("give the YAML of a Broker and its Triggers with -f")
-    form = given.log_format if given.log_format in FORMATS else "text" if sys.stderr.isatty() else "json"
-    configure_logs(given.log_level, form)
+    configure_logs(given.log_level, given.log_format if given.log_format in FORMATS else "auto")
     return Settings(
         files=tuple(files),
         urls=dict(_pair(parser, text) for text in given.map or environ.get("BROKER_MAP", "").split()),

@@ -1,12 +1,12 @@
 """The Flask application: routes from the operations, and what all answers have in common."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import structlog
 from flask import Flask, Response, g, request
 from flask.ctx import RequestContext
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
@@ -52,7 +52,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class QueryApp(Flask):
@@ -155,7 +155,7 @@ def _to_problem(error: Exception) -> Problem:
         case StoreUnavailable():
             return Problem(503, f"the store can't answer now, try again: {error}", {"Retry-After": "1"})
         case StoreError():
-            log.error("store misconfigured", reason=str(error))
+            logger.error("store misconfigured", extra={"reason": str(error)})
             return Problem(500, f"the store has to be set right: {error}")
         case NotFound():
             return Problem(404, "there is nothing here: /docs lists what there is")
@@ -167,5 +167,5 @@ def _to_problem(error: Exception) -> Problem:
         case HTTPException():
             return Problem(error.code or 500, error.description or "the request can't be handled")
         case _:
-            log.error("unexpected error", exc_info=error)
+            logger.error("unexpected error", exc_info=error)
             return Problem(500, "an error of ours: the log says more")

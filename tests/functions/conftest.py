@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import structlog
 
 REPOSITORY = Path(__file__).parents[2]
 FAULTY_SOURCE = Path(__file__).with_name("faulty.py")
@@ -134,9 +133,9 @@ StartFunction = Callable[..., FunctionProcess]
 
 @pytest.fixture(scope="module")
 def _quiet_logs() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
     yield
-    structlog.reset_defaults()
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ app.command()(generate)
 @pytest.fixture(autouse=True)
 def _logs_as_they_are(monkeypatch):
     """A logger keeps the file it was given, and the runner's stderr is gone after the call."""
-    monkeypatch.setattr("generator.command.configure_logs", lambda settings: None)
+    monkeypatch.setattr("generator.command.configure_logs", lambda *_: None)
 
 
 def call(*arguments, **environment):

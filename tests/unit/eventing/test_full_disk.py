@@ -2,12 +2,11 @@
 
 import errno
 import io
+import logging
 
 import pytest
-import structlog
 
-from runtime import logs
-from runtime.settings import LogSettings
+from eventing.logs import configure_logs
 
 
 class FullDisk(io.StringIO):
@@ -19,8 +18,10 @@ class FullDisk(io.StringIO):
 
 
 def test_it_costs_the_entry_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", FullDisk())
-        logs.configure_logs(LogSettings())
-        structlog.get_logger().warning("nobody will read this")
-    structlog.reset_defaults()
+        configure_logs("info", "json")
+        logging.getLogger("t").warning("nobody will read this")
+    root.handlers, root.level = before, level
