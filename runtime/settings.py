@@ -93,8 +93,13 @@ class AerospikeSettings(Settings, frozen=True):
     aerospike_trades_namespace: Annotated[str, "namespace of raw trades and claims"] = "test"
     aerospike_trades_set: Annotated[str, "set of raw trades"] = "trades"
     aerospike_events_set: Annotated[str, "set of claims, one record an event"] = "events"
+    aerospike_notes_set: Annotated[str, "set of the ring of recent events"] = "notes"
+    aerospike_dead_letters_set: Annotated[str, "set of dead letters"] = "deadLetters"
     aerospike_summary_namespace: Annotated[str, "namespace of the summaries"] = "memory_ns"
     aerospike_summary_set: Annotated[str, "set of summaries and price levels"] = "contractSummary"
+    aerospike_state_set: Annotated[str, "set of one record a set of summaries: its shards and trims"] = (
+        "tradewind"
+    )
     aerospike_user: Annotated[str, "user, where security is on"] = ""
     aerospike_password: Annotated[Secret, "password of that user"] = Secret("")
     aerospike_timeout_ms: Annotated[

@@ -59,7 +59,6 @@ def _names(mark: str) -> "Names":
         notes_set=f"n{mark}",
         dead_letters_set=f"d{mark}",
         summary_set=f"s{mark}",
-        state_set=f"x{mark}",
     )
 
 

@@ -4,8 +4,10 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+from places import open_place
 from samples import make_event, make_events, make_trades
 
 from trades.store import TradeStore
@@ -61,6 +63,17 @@ def test_nothing_is_lost_and_counting_goes_on(
         check_counted(reader, events)
     store.reshard(counts[-1])
     check_counted(open_store(), events)
+
+
+def test_others_on_the_same_server_are_not_touched(new_place: Callable[[], str]) -> None:
+    mine, others = [partial(open_place, new_place()) for _ in range(2)]
+    events = make_events(1, 40, tickers=TICKERS)
+    counted_by_others = make_events(2, 60, tickers=TICKERS)
+    count_in_many_shards(mine, events)
+    count_in_many_shards(others, counted_by_others)
+    mine().reshard(3)
+    check_counted(others(), counted_by_others)
+    check_counted(mine(), events)
 
 
 def test_in_numbers(store: TradeStore, open_store: OpenStore) -> None:

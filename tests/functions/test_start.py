@@ -20,6 +20,7 @@ from tests.functions.conftest import (
     trade_body,
 )
 from trades.store import StoreMisconfigured
+from trades.stores.aerospike import AerospikeStore, Names
 from trades.stores.sqlite import SqliteStore
 
 FRAMEWORK = [str(Path(sys.executable).with_name("functions-framework")), "--source", "functions/main.py"]
@@ -142,6 +143,14 @@ def test_aerospike_hosts() -> None:
     assert type(store).__name__ == "AerospikeStore"
     assert _parse_hosts("aerospike://a,b:4000,[::1]:3100") == [("a", 3000), ("b", 4000), ("::1", 3100)]
     store.close()
+
+
+def test_every_name_in_aerospike_is_a_setting() -> None:
+    names = {name: f"my_{name}" for name in Names.__struct_fields__}
+    settings = AerospikeSettings(**{f"aerospike_{name}": value for name, value in names.items()})
+    store = open_store("aerospike://a", StoreSettings(), settings)
+    assert isinstance(store, AerospikeStore)
+    assert store._names == Names(**names)
 
 
 # What is loaded

@@ -31,7 +31,6 @@ class Shop:
             notes_set=f"n{mark}",
             dead_letters_set=f"d{mark}",
             summary_set=f"s{mark}",
-            state_set=f"x{mark}",
         )
         self.opened: list[AerospikeStore] = []
 

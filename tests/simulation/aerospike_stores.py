@@ -42,7 +42,7 @@ class AerospikeStores:
         digests = {event.key.hex(): event.digest for event in counted}
         assert {key: bins["digest"] for key, bins in claims.items()} == digests
         assert {bins["state"] for bins in claims.values()} <= {"done"}, "a claim was left open"
-        state = server.of_set(NAMES.summary_namespace, NAMES.state_set).get("state", {})
+        state = server.of_set(NAMES.summary_namespace, NAMES.state_set).get(NAMES.summary_set, {})
         assert max((bins["shard"] for bins in claims.values()), default=0) <= state.get("shards", 0)
         for name, bins in self._summary_records().items():
             marks = {mark for mark in bins.get("marks", {}) if not is_fold_mark(mark)}

@@ -245,11 +245,7 @@ def test_both_answer_alike(shop: Shop) -> None:
     @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 10_000)), min_size=5, max_size=25))
     def compare(steps: list[tuple[Step, int]]) -> None:
         run = next(_runs)
-        names = msgspec.structs.replace(
-            shop.names,
-            state_set=f"x{run}{shop.names.state_set}",
-            summary_set=f"s{run}{shop.names.summary_set}",
-        )
+        names = msgspec.structs.replace(shop.names, summary_set=f"s{run}{shop.names.summary_set}")
         real = Side(RealCluster(options, client), names, run)
         simulated = Side(simulated_cluster(), names, run)
         for step, seed in steps:

@@ -77,8 +77,11 @@ class Names(msgspec.Struct, frozen=True):
         return (self.summary_namespace, self.summary_set, f"{ticker}-{shard}-p{page}")
 
     def state(self) -> Key:
-        """The record of `shards` (the highest number ever used), `closed` and `trims` (see docs/store.md)."""
-        return (self.summary_namespace, self.state_set, "state")
+        """The record of `shards` (the highest number ever used), `closed` and `trims` (see docs/store.md).
+
+        By the summaries that it is about: several deployments share a server.
+        """
+        return (self.summary_namespace, self.state_set, self.summary_set)
 
 
 class SummaryKey(NamedTuple):
