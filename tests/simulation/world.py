@@ -244,7 +244,7 @@ def in_the_simulation() -> Iterator[None]:
     """
     always = SimpleNamespace(may=lambda: True)
     with (
-        patch.object(group, "log", Log()),
+        patch.object(group, "logger", Log()),
         patch.object(group, "Seldom", lambda: always),
         patch.object(checking, "PAUSE_S", 0),
         patch.object(checking, "tally_pass", partial(tally_pass, max_levels=1)),
