@@ -37,7 +37,7 @@ def fence_after_claim() -> Any:
 
 def fence_never_raised() -> Any:
     """Records are trimmed under the number that everybody has."""
-    return patch.object(Fence, "advance", lambda self: self.refresh())
+    return patch.object(Fence, "advance", lambda self, _records: self.refresh())
 
 
 def marks_put_over() -> Any:

@@ -9,6 +9,7 @@ A record that notes SEALED takes no writes any more, whatever the fence: its sha
 """
 
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from aerospike_helpers import expressions as exp
 from aerospike_helpers.batch.records import Write
 
 from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import OK, Cluster
+from trades.stores.aerospike.cluster import OK, Bins, Cluster
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.shards import STATE_BINS, Shards
 
@@ -48,9 +49,19 @@ class Fence:
         trims: int = (state or {}).get("trims", 0)
         return self._learn(trims if trims >= at_least else self._add(at_least - trims))
 
-    def advance(self) -> int:
-        """A number above every value that any worker took before this call."""
-        return self._learn(self._add(1))
+    def advance(self, records: Iterable[Bins]) -> int:
+        """A number above every value that any worker took before this call, and above these records' notes.
+
+        A server that was killed may have lost its last raises. What this process and the records remember of
+        them is raised again. It is the server's own answer that counts: no two workers get the same.
+        """
+        notes = (bins.get("trims", 0) for bins in records)
+        above = max((self._trims or 0, *(note for note in notes if note != SEALED)))
+        trims = self._add(1)
+        while trims <= above:
+            trims = self._add(above + 1 - trims)
+        self._learn(trims)
+        return trims
 
     def _add(self, amount: int) -> int:
         write = Write(

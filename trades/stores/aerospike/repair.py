@@ -83,7 +83,7 @@ class Repairer:
 
     def _read_levels(self, ticker: str) -> dict[tuple[int, int], _Record]:
         places = self._summaries.level_keys(ticker)
-        records = self._read([key for _shard, _band, key in places], LEVEL_BINS)
+        records = self._read([key for _shard, _band, key in places], (*LEVEL_BINS, "trims"))
         return {(shard, band): record for (shard, band, _), record in zip(places, records, strict=True)}
 
     def _read(self, keys: list[Key], bins: tuple[str, ...]) -> list[_Record]:
@@ -122,9 +122,8 @@ class Repairer:
         changed = [place for place in after if after[place] != before.get(place)]
         if not changed:
             return []
-        trims = (
-            self._fence.advance()
-        )  # so that a trimmer that read `levels` before this does not put them back
+        # So that a trimmer that read `levels` before this does not put them back.
+        trims = self._fence.advance(records[place].bins for place in changed if place in records)
         writes = []
         for shard, band in changed:
             record = records.get((shard, band)) or _Record(self._names.levels(ticker, shard, band), 0, {})

@@ -74,7 +74,7 @@ class Trimmer:
             if bins and bins.get("marks") and bins.get("trims") != SEALED
         }
         done = self._find_done([mark for bins in records.values() for mark in bins["marks"]])
-        trims = self._fence.advance()
+        trims = self._fence.advance(records.values())
         writes = []
         for key, bins in records.items():
             removable = [mark for mark in bins["marks"] if mark in done]
