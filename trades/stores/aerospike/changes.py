@@ -44,6 +44,7 @@ class ChangedTable:
         self._lock = threading.Lock()
         self._read_until_ms = 0
         self._parts: dict[str, dict[int, _Part]] = {}  # by ticker and shard
+        self._unmerged: set[str] = set()  # tickers; those of a refresh that broke off are there for the next
         self._merged: dict[str, Summary] = {}
         self._changed_ms: dict[str, int] = {}
 
@@ -61,16 +62,17 @@ class ChangedTable:
     def _refresh(self) -> int:
         began = time.monotonic()
         began_ms = self._server_time_ms()
-        changed = self._read_since(max(0, self._read_until_ms - OVERLAP_MS))
+        self._read_since(max(0, self._read_until_ms - OVERLAP_MS))
         took_ms = int((time.monotonic() - began) * 1_000)
         # Not before the true time of any change just seen: readers with an older cursor must get it.
         seen_ms = began_ms + _SERVER_CLOCK_STEP_MS + took_ms + OVERLAP_MS
-        for ticker in changed:
+        for ticker in self._unmerged:
             self._merge(ticker)
             if ticker in self._merged:
                 self._changed_ms[ticker] = seen_ms
             else:
                 self._changed_ms.pop(ticker, None)
+        self._unmerged.clear()
         self._read_until_ms = began_ms
         return began_ms
 
@@ -85,11 +87,10 @@ class ChangedTable:
         if all(part.summary == _NOTHING for part in parts.values()):  # a repair has removed it
             del self._parts[ticker]
 
-    def _read_since(self, since_ms: int) -> set[str]:
-        """Take in the records written since then; gives the tickers that changed."""
+    def _read_since(self, since_ms: int) -> None:
+        """Take in the records written since then."""
         self._shards.read()
         readable = set(self._shards.readable)
-        changed = set()
         rows = self._cluster.query(
             self._names.summary_namespace,
             self._names.summary_set,
@@ -108,8 +109,7 @@ class ChangedTable:
             known = parts.get(shard)
             if known is None or known.bins != bins:  # most of the overlap has been read before
                 parts[shard] = _Part(bins, parse_summary(bins), frozenset(bins.get("folded") or ()))
-                changed.add(ticker)
-        return changed
+                self._unmerged.add(ticker)
 
     def _server_time_ms(self) -> int:
         """The earliest of the nodes' clocks, cut to a second."""
