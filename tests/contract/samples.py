@@ -13,7 +13,7 @@ def make_event(
     id_: str, trades: Iterable[Trade], *, source: str = "/test", is_batch: bool = True
 ) -> TradeEvent:
     made = list(trades)
-    return TradeEvent(source, id_, made, digest_trades(made), is_batch)
+    return TradeEvent(source, id_, made, digest_trades(made, is_batch), is_batch)
 
 
 def make_trades(seed: int, count: int, tickers: Sequence[str] = ("A.COM", "B.COM", "AACT-UN")) -> list[Trade]:

@@ -82,6 +82,17 @@ def test_a_batch_that_goes_on_where_another_ended_is_a_conflict(store: TradeStor
     assert Counter(store.scan_trades()) == stored_of([event])
 
 
+@pytest.mark.parametrize("is_batch", [True, False])
+def test_a_batch_of_one_and_a_single_trade_of_one_id_are_rivals(store: TradeStore, is_batch: bool) -> None:
+    """Their trades have different ids."""
+    event, rival = (make_event("e1", make_trades(1, 1), is_batch=kind) for kind in (is_batch, not is_batch))
+    assert store.store_trades([event]) == ["STORED"]
+    assert store.store_trades([rival]) == ["CONFLICT"]
+    assert store.count_trades([rival]) == ["COUNTED"]
+    assert store.count_trades([event]) == ["CONFLICT"]
+    assert Counter(store.scan_trades()) == stored_of([event])
+
+
 def test_one_id_in_two_sources_are_two_events(store: TradeStore) -> None:
     events = [make_event("e1", make_trades(1, 5), source=source) for source in ("/a", "/b", "/a/b", "")]
     assert store.store_trades(events) == ["STORED"] * 4
