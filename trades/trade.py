@@ -40,10 +40,10 @@ class TradeEvent(msgspec.Struct, frozen=True):
     trades: list[Trade]
     digest: bytes
     is_batch: bool
+    key: bytes = b""  # from source and id; computed once, as a store asks for it a dozen times
 
-    @property
-    def key(self) -> bytes:
-        return event_key(self.source, self.id)
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "key", event_key(self.source, self.id))
 
     def place(self, index: int) -> int:
         """Where `trades[index]` stands for `trade_id`: its index in a batch, else SINGLE."""
