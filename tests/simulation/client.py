@@ -22,7 +22,7 @@ from tests.simulation.operations import copy
 from tests.simulation.server import Server
 from trades.stores.aerospike import Cluster, ClusterOptions
 from trades.stores.aerospike import cluster as cluster_module
-from trades.stores.aerospike.cluster import KEY_BUSY, NO_RESPONSE
+from trades.stores.aerospike.cluster import KEY_BUSY, NO_RESPONSE, RECORD_TOO_BIG
 from trades.stores.aerospike.layout import Key
 
 TIMEOUT_MS = 2_000
@@ -99,6 +99,8 @@ class Client:
                 raise
             if self._network.is_hot(request.key):
                 request.result = KEY_BUSY
+            elif isinstance(request, Write) and self._faults.strikes("record too big"):
+                request.result = RECORD_TOO_BIG
             else:
                 self._server.handle(request, only_where)
                 self._loop.tell(self._name, type(request).__name__, request.key[2], request.result)

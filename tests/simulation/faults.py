@@ -19,6 +19,7 @@ RATES = {
     "store down": 0.01,  # and stays so for a while
     "record in doubt": 0.1,  # of a call that succeeds for others
     "hot key": 0.05,  # a record is busy, and stays so for a while
+    "record too big": 0.05,  # it takes no more before it is trimmed
     "zombie": 0.05,  # a worker sleeps in the middle of a call, then goes on
     # whole processes
     "process crash": 0.7,

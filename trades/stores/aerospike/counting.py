@@ -243,9 +243,9 @@ class Counter:
                 result.refused.update(plan.marks)
                 self._crowded.add(shard)  # most often since another process trims there
             elif code != ELEMENT_EXISTS:
-                if code == KEY_BUSY:
+                if code in (KEY_BUSY, RECORD_TOO_BIG):
                     self._crowded.add(shard)
-                elif code == RECORD_TOO_BIG:
+                if code == RECORD_TOO_BIG:
                     self._trimmer.note_due(plan)
                 result.failed.update(plan.marks)
         self._cluster.observer.applied(shard, sum(len(event.trades) for event in events), most_marks)

@@ -8,6 +8,7 @@ fails is tried again when the record is next written.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,24 +37,24 @@ class Trimmer:
         self._claims_expire = claims_expire
         self._lock = threading.Lock()
         self._due: dict[str, Key] = {}
-        self._done: dict[bytes, None] = {}  # a cache of this process's own work, oldest first
-        self._stuck: dict[
-            str, int
-        ] = {}  # marks that had to stay: such a record waits until it has twice as many
+        # A cache of this process's own work, oldest first. Of a plain dict, the first is dear to find.
+        self._done: OrderedDict[bytes, None] = OrderedDict()
+        # Marks that had to stay: such a record waits until it has twice as many.
+        self._stuck: dict[str, int] = {}
 
     def note_done(self, event_keys: Iterable[bytes]) -> None:
         """Events that are certainly done, to spare reading their claims."""
         with self._lock:
             self._done.update(dict.fromkeys(event_keys))
             while len(self._done) > _KNOWN_DONE_LIMIT:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
 
     def note_due(self, plan: Planned) -> None:
-        """Its writer found a record large."""
-        marks = plan.write.record[2]["marks"] if plan.write.record else 0
+        """Its writer found a record large; or so large that it takes no more: then there is no answer."""
+        answer = plan.write.record
         with self._lock:
             stuck = self._stuck.get(plan.name)
-            if stuck is None or marks >= 2 * stuck:
+            if stuck is None or answer is None or answer[2]["marks"] >= 2 * stuck:
                 self._due[plan.name] = plan.write.key
 
     def trim_due(self) -> None:
