@@ -68,6 +68,9 @@ def _explain(settings: type[Settings], values: Mapping[str, Any], message: str) 
     return problem
 
 
+_LONGEST_S = 315_360_000  # ten years: what an Aerospike server takes
+
+
 class StoreSettings(Settings, frozen=True):
     """Where trades and summaries are kept."""
 
@@ -79,11 +82,11 @@ class StoreSettings(Settings, frozen=True):
     ] = 10
     event_retention: Annotated[
         int,
-        Meta(ge=0),
+        Meta(ge=0, le=_LONGEST_S),
         "Aerospike: seconds a claim is kept; an event repeated later counts again; 0: for ever",
     ] = 0
     trade_retention: Annotated[
-        int, Meta(ge=0), "seconds a raw trade is kept; `verify` then knows less; 0: for ever"
+        int, Meta(ge=0, le=_LONGEST_S), "seconds a raw trade is kept; `verify` then knows less; 0: for ever"
     ] = 0
 
 

@@ -62,7 +62,7 @@ class Side:
         cluster._send = partial(self._listen, send)  # type: ignore[method-assign]
         self.claims, self.shards = Claims(cluster, names, 0), Shards(cluster, names)
         self.fence, self.folder = Fence(cluster, names, self.shards), Folder(cluster, names)
-        self.trimmer = Trimmer(cluster, self.claims, self.fence, claims_expire=False)
+        self.trimmer = Trimmer(cluster, self.claims, self.fence, self.shards)
         randomness = random.Random(1)
         self.counter = Counter(
             cluster,

@@ -64,3 +64,15 @@ def test_a_record_that_takes_no_more_is_trimmed_though_its_marks_had_to_stay(net
     trimmer.note_due(plan)
     trimmer.trim_due()
     assert marks(network) == 0
+
+
+@pytest.mark.parametrize("expired", [True, False])
+def test_marks_without_claims_go_once_claims_were_told_to_expire(network: Network, expired: bool) -> None:
+    """Also by a process that is set to keep its own."""
+    if expired:
+        make_store(network, retention_s=60).ping()
+    store, events = make_store(network), make_events(MARKS_LIMIT)
+    trimmer = store._open().counter._trimmer
+    trimmer.note_due(write_of_summary(store, events))
+    trimmer.trim_due()
+    assert marks(network) == (0 if expired else MARKS_LIMIT)

@@ -21,8 +21,8 @@ from trades.stores.aerospike.plan import SORTED_MAP, put_items, put_value
 FIRST = 1  # what is folded away goes into this one
 FOLDING, FOLDED, CLEARED = 0, 1, 2  # of a closed shard; readers leave out those from FOLDED on
 
-STATE_BINS = ("shards", "closed")
 CLAIMS_EXPIRE, TRADES_EXPIRE = "claims_expire", "trades_expire"
+STATE_BINS = ("shards", "closed", CLAIMS_EXPIRE)
 
 
 class Shards:
@@ -34,12 +34,14 @@ class Shards:
         self._lock = threading.Lock()
         self._highest = FIRST
         self._closed: dict[int, int] = {}
+        self.claims_expire = False  # some process was ever told to let them
 
     def learn(self, state: Bins | None) -> None:
         """Take in what was just read of the state record."""
         state = state or {}
         with self._lock:
             self._highest = max(self._highest, state.get("shards") or 0)
+            self.claims_expire = self.claims_expire or CLAIMS_EXPIRE in state
             closed = state.get("closed") or {}
             if closed != self._closed:
                 self._closed = {
@@ -85,6 +87,7 @@ class Shards:
         """That claims or raw trades may go: for ever, as `verify` has to know."""
         for name in bins:
             self._write(put_value(name, 1), None)
+            self.learn({name: 1})
 
     def read_expiry(self) -> Expiry:
         (state,) = self._cluster.read([self._key], CLAIMS_EXPIRE, TRADES_EXPIRE)

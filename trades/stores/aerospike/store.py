@@ -51,7 +51,7 @@ class _Parts:
         self.shards = Shards(cluster, names)
         fence = Fence(cluster, names, self.shards)
         folder = Folder(cluster, names)
-        trimmer = Trimmer(cluster, claims, fence, claims_expire=retention_s > 0)
+        trimmer = Trimmer(cluster, claims, fence, self.shards)
         randomness = random.Random()  # noqa: S311 - spreads processes over shards
         self.raw_trades = RawTrades(cluster, names, trade_retention_s)
         self.counter = Counter(

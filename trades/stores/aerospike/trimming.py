@@ -22,6 +22,7 @@ from trades.stores.aerospike.cluster import OK, Bins, Cluster
 from trades.stores.aerospike.fence import SEALED, Fence, unchanged_filter
 from trades.stores.aerospike.layout import MARKS_LIMIT, Key
 from trades.stores.aerospike.plan import MARK, Planned, fold_levels, is_fold_mark, put_levels
+from trades.stores.aerospike.shards import Shards
 
 _KNOWN_DONE_LIMIT = 65_536
 _STUCK_LIMIT = 4_096
@@ -30,11 +31,11 @@ _STUCK_LIMIT = 4_096
 class Trimmer:
     """Trims the records that were noted as due. Thread-safe."""
 
-    def __init__(self, cluster: Cluster, claims: Claims, fence: Fence, *, claims_expire: bool) -> None:
+    def __init__(self, cluster: Cluster, claims: Claims, fence: Fence, shards: Shards) -> None:
         self._cluster = cluster
         self._claims = claims
         self._fence = fence
-        self._claims_expire = claims_expire
+        self._shards = shards
         self._lock = threading.Lock()
         self._due: dict[str, Key] = {}
         # A cache of this process's own work, oldest first. Of a plain dict, the first is dear to find.
@@ -97,7 +98,7 @@ class Trimmer:
         if unknown:
             claims = self._claims.read(unknown)
             done.update(mark for mark, claim in claims.items() if claim.is_done)
-            if self._claims_expire:
+            if self._shards.claims_expire:
                 done.update(mark for mark in unknown if mark not in claims)
         return done
 
