@@ -138,28 +138,31 @@ def work_through(store: TradeStore, events: Sequence[TradeEvent]) -> tuple[set[s
     return done[Outcome.STORED], done[Outcome.COUNTED], failures
 
 
-def count_steps(make_disk: Callable[[], FaultyDisk], folder: Path, events: Sequence[TradeEvent]) -> int:
+def count_steps(
+    make_disk: Callable[[], FaultyDisk], folder: Path, events: Sequence[TradeEvent], retention_s: int = 0
+) -> int:
     disk = make_disk()
-    store = SqliteStore(folder)
+    store = SqliteStore(folder, trade_retention_s=retention_s)
     assert work_through(store, events)[2] == 0
     check_all_is_there_once(store, events)
     store.close()
     return disk.steps
 
 
+@pytest.mark.parametrize("retention_s", [0, 3_600])
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
 def test_the_nth_write_fails_once_for_all_n(
-    disk: Callable[[], FaultyDisk], tmp_path: Path, error: type[apsw.Error]
+    disk: Callable[[], FaultyDisk], tmp_path: Path, error: type[apsw.Error], retention_s: int
 ) -> None:
     """Whatever fails, doing it again gets everything in, once."""
     events = make_events(2, 12, trades_per_event=5)
-    steps = count_steps(disk, tmp_path / "whole", events)
+    steps = count_steps(disk, tmp_path / "whole", events, retention_s)
     assert steps > 50
     failures = 0
     for n in range(1, steps + 1):
         faulty = disk()
         faulty.fails_at, faulty.error = range(n, n + 1), error
-        store = SqliteStore(tmp_path / f"{n}")
+        store = SqliteStore(tmp_path / f"{n}", trade_retention_s=retention_s)
         failures += work_through(store, events)[2]
         assert work_through(store, events)[2] == 0
         check_all_is_there_once(store, events)

@@ -17,14 +17,10 @@ ORDER BY ticker, time_ms, event_no, place LIMIT 1 OFFSET ?
 """
 
 
-def begin_ages(connection: sqlite3.Connection, now_s: int) -> None:
-    """From now on ages are known; runs that were made before count as made now."""
+def note_ages(connection: sqlite3.Connection, now_s: int) -> None:
+    """Runs whose age is not known count as made now: the newest one, and those from before it was asked."""
     connection.execute(_TABLE)
     connection.execute("INSERT OR IGNORE INTO run_ages SELECT run_no, ? FROM runs", (now_s,))
-
-
-def note_age(connection: sqlite3.Connection, run_no: int, now_s: int) -> None:
-    connection.execute("INSERT INTO run_ages VALUES (?, ?)", (run_no, now_s))
 
 
 def has_ages(connection: sqlite3.Connection) -> bool:

@@ -25,7 +25,7 @@ from trades.store import Expiry, Outcome, StoredClaim, StoredTrade, TradePage
 from trades.stores.sqlite.claims import fill_in, read_digests, sort_out
 from trades.stores.sqlite.database import Database
 from trades.stores.sqlite.drill_down import read_page, scan
-from trades.stores.sqlite.expiry import STEP_ROWS, begin_ages, has_ages, note_age, remove_old
+from trades.stores.sqlite.expiry import STEP_ROWS, has_ages, note_ages, remove_old
 from trades.stores.sqlite.layout import Layout
 from trades.trade import Trade, TradeEvent
 
@@ -103,7 +103,6 @@ class RawTrades:
     def __init__(self, folder: Path, retention_s: int) -> None:
         self._trades_file = Database(folder / "trades.db", _LAYOUT)
         self._trade_retention_s = retention_s
-        self._has_ages = False
 
     def store_trades(self, events: Sequence[TradeEvent]) -> list[Outcome]:
         with self._trades_file.write() as connection:
@@ -115,16 +114,14 @@ class RawTrades:
 
     def _make_room(self, connection: sqlite3.Connection, added: int) -> None:
         """Sort in what waits, if it is enough; remove some of what is too old."""
-        run_no = _sort_in(connection) if _is_full(connection) else None
-        if not self._trade_retention_s:
-            return
-        now_s = int(time.time())
-        if not self._has_ages:
-            begin_ages(connection, now_s)
-        elif run_no is not None:
-            note_age(connection, run_no, now_s)
-        self._has_ages = True
-        remove_old(connection, now_s - self._trade_retention_s, STEP_ROWS + 2 * added)
+        is_full = _is_full(connection)
+        if is_full:
+            _sort_in(connection)
+        if self._trade_retention_s:
+            now_s = int(time.time())
+            if is_full or not has_ages(connection):
+                note_ages(connection, now_s)
+            remove_old(connection, now_s - self._trade_retention_s, STEP_ROWS + 2 * added)
 
     def read_expiry(self) -> Expiry:
         with self._trades_file.read() as connection:
@@ -157,8 +154,8 @@ def _is_full(connection: sqlite3.Connection) -> bool:
     return is_full
 
 
-def _sort_in(connection: sqlite3.Connection) -> int | None:
-    """Make a run of all that waits, and give its number. One statement, so that other threads go on."""
+def _sort_in(connection: sqlite3.Connection) -> None:
+    """Make a run of all that waits. One statement, so that other threads go on."""
     run_no = connection.execute(
         "INSERT INTO runs (oldest_ms, newest_ms) SELECT min(oldest_ms), max(newest_ms) FROM waiting"
     ).lastrowid
@@ -168,7 +165,6 @@ def _sort_in(connection: sqlite3.Connection) -> int | None:
     )
     connection.execute("DELETE FROM waiting")
     connection.execute("UPDATE totals SET waiting_trades = 0, waiting_events = 0")
-    return run_no
 
 
 def _append(connection: sqlite3.Connection, events: Sequence[TradeEvent]) -> None:
