@@ -5,14 +5,16 @@ import random
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from writer import make_events
 
 from trades.store import EventNote, StoredTrade, StoreMisconfigured, StoreUnavailable, TradeStore
 from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
+from trades.stores.sqlite.database import Database
 from trades.summary import tally_events
 from trades.trade import SINGLE, Trade, TradeEvent, digest_trades
 
@@ -91,6 +93,48 @@ def test_a_file_that_another_process_holds(store: SqliteStore, tmp_path: Path) -
     assert store.store_trades(events) == ["DUPLICATE", "STORED"]
 
 
+def remove(folder: Path) -> None:
+    for path in folder.glob("trades.db*"):
+        path.unlink()
+
+
+def replace(folder: Path) -> None:
+    other = SqliteStore(folder.with_name("other"))
+    other.store_trades(make_events(9, 1))
+    other.close()
+    remove(folder)
+    (folder.with_name("other") / "trades.db").rename(folder / "trades.db")
+
+
+@pytest.mark.parametrize("disturb", [remove, replace])
+def test_a_file_removed_or_replaced_while_open(
+    store: SqliteStore, tmp_path: Path, disturb: Callable[[Path], None]
+) -> None:
+    """Nothing is acknowledged into a file that nobody will find; later ones go into what is there."""
+    events = make_events(1, 3)
+    store.store_trades(events[:1])
+    disturb(tmp_path / "store")
+    with pytest.raises(StoreMisconfigured, match="removed or replaced while it was in use"):
+        store.store_trades(events[1:2])
+    assert store.store_trades(events[1:]) == ["STORED"] * 2
+    assert store.read_stored_count() == 50 * (2 + (disturb is replace))
+
+
+def test_a_reader_finds_that_its_file_was_removed(store: SqliteStore, tmp_path: Path) -> None:
+    store.store_trades(make_events(1, 1))
+    remove(tmp_path / "store")
+    with pytest.raises(StoreMisconfigured, match="removed or replaced"):
+        store.read_stored_count()
+    assert store.read_stored_count() == 0
+
+
+def test_a_disk_without_a_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says so in its answer only: a database in memory has none either."""
+    monkeypatch.setattr(Database, "_connect", lambda *_, uri=False: sqlite3.connect(":memory:"))
+    with pytest.raises(StoreMisconfigured, match="set STORE to a folder on a local disk"):
+        SqliteStore(tmp_path).store_trades(make_events(1, 1))
+
+
 def test_a_bug_in_a_statement_is_not_hidden_as_a_store_error(store: SqliteStore) -> None:
     with (
         pytest.raises(sqlite3.OperationalError, match="no such table"),
@@ -132,6 +176,21 @@ def test_the_log_is_bounded_while_readers_overlap(
     for event in events:
         store.store_trades([event])
     assert log.stat().st_size <= 250_000
+
+
+def test_a_checkpoint_that_fails_leaves_the_patience_for_the_lock(store: SqliteStore) -> None:
+    class Failing(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            return super().execute("SELECT * FROM nowhere" if "wal_checkpoint" in sql else sql, *values)
+
+    file = store._trades_file
+    file._connect = lambda name, uri=False: sqlite3.connect(  # type: ignore[method-assign]
+        name, isolation_level=None, check_same_thread=False, uri=uri, timeout=5, factory=Failing
+    )
+    file._truncate_at_bytes = 0
+    store.store_trades(make_events(1, 1))
+    with file.write() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (5_000,)
 
 
 # Forks
@@ -193,6 +252,33 @@ def test_a_fork_waits_for_threads_that_read_and_write(store: SqliteStore) -> Non
     for thread in threads:
         thread.join()
     assert store.store_trades(events) == ["DUPLICATE"] * 150 + ["STORED"] * 50
+
+
+def test_threads_may_fork_at_once(store: SqliteStore, tmp_path: Path) -> None:
+    stores = [store, *(SqliteStore(tmp_path / f"{number}") for number in range(3))]
+    for each in stores:
+        each.ping()
+    gate = threading.Barrier(3)
+
+    def fork_often() -> None:
+        gate.wait()
+        for _ in range(200):
+            database._before_fork()
+            database._after_fork()
+
+    def make_stores() -> None:
+        gate.wait()
+        for _ in range(200):
+            SqliteStore(tmp_path / "more")
+
+    work = [fork_often, fork_often, make_stores]
+    threads = [threading.Thread(target=each, daemon=True) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert store.store_trades(make_events(1, 1)) == ["STORED"]
 
 
 # The waiting room

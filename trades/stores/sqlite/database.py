@@ -16,6 +16,7 @@ The settings, and why:
 - `secure_delete=OFF`: deleted rows need not be overwritten (some builds do so by default, at double the I/O).
 - `temp_store=MEMORY`: SQLite notes what a statement with many rows would need to be undone; it is less than a
   megabyte, but would go through a temporary file, page by page.
+- `fullfsync`: on macOS a sync reaches the platter only so; elsewhere it changes nothing.
 - No memory map: a disk error must come back as a result code, not as a signal that ends the process.
 """
 
@@ -61,12 +62,14 @@ class Database:
         self._truncate_at_bytes = _MAX_LOG_BYTES
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._writer_file = (0, 0)
         self._reads = threading.Condition()
         self._idle_readers: list[sqlite3.Connection] = []
         self._busy_readers = 0
         self._is_forking = False
         self._epoch = 0  # raised by close(): a reader from before is not kept
-        _databases.add(self)
+        with _fork_lock:
+            _databases.add(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -80,6 +83,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                self._check_in_place(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 self._roll_back(connection)
@@ -137,10 +141,27 @@ class Database:
             connection.execute(f"PRAGMA journal_size_limit={_MAX_LOG_BYTES // 2}")
             connection.execute("PRAGMA secure_delete=OFF")
             connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("PRAGMA fullfsync=1")
+            connection.execute("PRAGMA checkpoint_fullfsync=1")
+            self._writer_file = _identify(self.path)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _check_in_place(self, connection: sqlite3.Connection) -> None:
+        """Raises StoreMisconfigured when the file is not the one that was opened: a commit would be lost."""
+        if _identify(self.path) != self._writer_file:
+            self._forget_writer(connection)
+            raise StoreMisconfigured(
+                f"{self.path}: was removed or replaced while it was in use, and what came in since is lost; "
+                "stop all that use this folder before you change it"
+            )
+
+    def _forget_writer(self, connection: sqlite3.Connection) -> None:
+        self._writer = None
+        with suppress(sqlite3.Error):
+            connection.close()
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Give up the transaction. A connection that can't even do that is not used again."""
@@ -148,9 +169,7 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
-            self._writer = None
-            with suppress(sqlite3.Error):
-                connection.close()
+            self._forget_writer(connection)
 
     def _bound_log(self, connection: sqlite3.Connection) -> None:
         """Empty the log if overlapping readers have kept it from starting again; if one stays, later."""
@@ -158,9 +177,11 @@ class Database:
             log_bytes = self._log_path.stat().st_size
             if log_bytes >= self._truncate_at_bytes:
                 connection.execute(f"PRAGMA busy_timeout={_TRUNCATE_TIMEOUT_MS}")
-                (was_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                try:
+                    (was_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    connection.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
                 self._truncate_at_bytes = _MAX_LOG_BYTES + (log_bytes if was_busy else 0)
-                connection.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
 
     def _take_reader(self) -> tuple[sqlite3.Connection, int]:
         with self._reads:
@@ -239,11 +260,22 @@ class Database:
         self._reads.release()
 
 
+def _identify(path: Path) -> tuple[int, int]:
+    """Which file this is, whatever its name; (0, 0): there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 _databases: "weakref.WeakSet[Database]" = weakref.WeakSet()
 _forking: list[Database] = []
+_fork_lock = threading.Lock()  # held while one forks: another that did would take the same locks in its order
 
 
 def _before_fork() -> None:
+    _fork_lock.acquire()
     _forking.extend(_databases)
     for database in _forking:
         database.before_fork()
@@ -252,6 +284,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _forking:
         _forking.pop().after_fork()
+    _fork_lock.release()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -41,7 +41,7 @@ class Layout(NamedTuple):
         """
         if sqlite3.sqlite_version_info < _MIN_SQLITE:
             raise StoreMisconfigured(f"SQLite {sqlite3.sqlite_version} is too old; use 3.38 or newer")
-        _begin_in_wal(connection, timeout_ms)
+        _begin_in_wal(connection, path, timeout_ms)
         if self.is_new(connection):
             for statement in self.schema.split(";\n\n"):
                 connection.execute(statement)
@@ -51,12 +51,17 @@ class Layout(NamedTuple):
         connection.execute("COMMIT")
 
 
-def _begin_in_wal(connection: sqlite3.Connection, timeout_ms: int) -> None:
+def _begin_in_wal(connection: sqlite3.Connection, path: Path, timeout_ms: int) -> None:
     """Begin a write transaction in WAL mode. The switch itself does not wait for one who is switching."""
     deadline = time.monotonic() + timeout_ms / 1_000
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":
+                raise StoreMisconfigured(
+                    f"{path}: SQLite keeps no write-ahead log there, as on some network file systems "
+                    "(NFS, SMB); set STORE to a folder on a local disk"
+                )
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
