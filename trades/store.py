@@ -206,8 +206,8 @@ class TradeStore(Protocol):
     def scan_claims(self) -> Iterator[StoredClaim]:
         """The claim of every event that is counted, or was begun, once, in any order, streamed."""
 
-    def read_claim(self, key: bytes) -> StoredClaim | None:
-        """The claim of one event."""
+    def read_claims(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
+        """The claims that there are of these events, by key."""
 
     def is_stored(self, claim: StoredClaim) -> bool:
         """Whether raw trades of this event are there (its first, where each is kept alone)."""

@@ -35,8 +35,8 @@ class EventFaults(NamedTuple):
     claims_without_trades: Faults
     trades_without_claims: Faults
     not_judged: int
-    unclaimed: list[EventName]  # all those of `trades_without_claims`, with what it takes to mend them
-    unclaimed_tickers: dict[EventName, set[str]]
+    unclaimed: dict[EventName, set[str]]  # all of `trades_without_claims`, with the tickers of their trades
+    begun: dict[EventName, set[str]]  # all of `open_claims`, with the tickers of what is stored of them
 
 
 class EventCheck:
@@ -48,6 +48,8 @@ class EventCheck:
         self._max_keys = max_keys
         self._end = 0
         self._suspects: dict[bytes, EventName | None] = {}
+        self._uncounted: set[bytes] = set()  # those of them that had trades and no claim
+        self._most_are_wrong = False
         self._more = 0
 
     @property
@@ -64,8 +66,10 @@ class EventCheck:
                 if start <= _hash(key) < self._end:
                     if key in claims:
                         claims.discard(key)
-                    elif not self._expiry.claims:
-                        self._suspect(key, EventName(stored.source, stored.event_id))
+                    elif not self._expiry.claims and self._suspect(
+                        key, EventName(stored.source, stored.event_id)
+                    ):
+                        self._uncounted.add(key)
             yield stored
         if not self._expiry.trades:
             for key in sorted(claims):
@@ -88,15 +92,27 @@ class EventCheck:
         self._end = end
         return keys
 
-    def _suspect(self, key: bytes, name: EventName | None) -> None:
+    def _suspect(self, key: bytes, name: EventName | None) -> bool:
+        """Remember to look at it again; False if there is no room."""
+        if len(self._suspects) >= MAX_SUSPECTS and not self._most_are_wrong:
+            self._drop_settled()
         if len(self._suspects) < MAX_SUSPECTS or key in self._suspects:
             self._suspects[key] = name or self._suspects.get(key)
-        else:
-            self._more += 1
+            return True
+        self._more += 1
+        return False
+
+    def _drop_settled(self) -> None:
+        """What came in since the claims were read has been counted by now, but for the last of it."""
+        claims = self._store.read_claims([*self._uncounted])
+        for key in [key for key, claim in claims.items() if claim.is_done]:
+            self._uncounted.remove(key)
+            del self._suspects[key]
+        self._most_are_wrong = len(self._suspects) > MAX_SUSPECTS // 2
 
     def judge(self, idle: Callable[[], bool]) -> EventFaults:
         """Look at each suspect again, after an idle moment."""
-        nothing = EventFaults(Faults(), Faults(), Faults(), 0, [], {})
+        nothing = EventFaults(Faults(), Faults(), Faults(), 0, {}, {})
         if not self._suspects:
             return nothing
         if not idle():
@@ -108,8 +124,8 @@ class EventCheck:
             _faults(orphans, found),
             _faults(unclaimed, found),
             self._more,
-            list(unclaimed.values()),
             {name: found.get(key, set()) for key, name in unclaimed.items()},
+            {name: found.get(key, set()) for key, name in begun.items() if name},
         )
 
     def _look_again(
@@ -119,8 +135,9 @@ class EventCheck:
         begun: dict[bytes, EventName | None] = {}
         orphans: dict[bytes, EventName | None] = {}
         unclaimed: dict[bytes, EventName] = {}
+        claims = self._store.read_claims([*self._suspects])
         for key, name in self._suspects.items():
-            claim = self._store.read_claim(key)
+            claim = claims.get(key)
             if claim is None:
                 if name is not None and self._store.is_stored(StoredClaim(key, False, name)):
                     unclaimed[key] = name

@@ -121,9 +121,7 @@ def repair_store(
         raise CannotRepair(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
     waiting = curable_tickers(letter for letter in letters if not 0 < letter.replayed_ms < started_ms)
     if not dry_run:
-        store.claim_stored(
-            [event for event in events.unclaimed if not events.unclaimed_tickers[event] & waiting]
-        )
+        store.claim_stored([event for event, tickers in events.unclaimed.items() if not tickers & waiting])
     report = dict.fromkeys(judgement.moving, MOVED)
     for found in judgement.confirmed:
         if found.ticker in waiting:

@@ -1,15 +1,16 @@
 """What `tradewind verify` and `repair` find on a store that has lost something, or let it go."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from places import lose_claims, lose_trades, open_claim
 from samples import make_event, make_events, make_trades, tally_one
 
-from trades.store import EventName, TradeStore
+from trades.store import EventName, StoredClaim, TradeStore
 from trades.summary import tally_events
 from trades.trade import Trade, TradeEvent
+from tradewind import checking_events
 from tradewind.checking import Checker
 from tradewind.checking_events import EventCheck, EventFaults, Faults
 from tradewind.repair import SET, repair_store
@@ -45,8 +46,9 @@ def test_claims_come_back(store: TradeStore) -> None:
     claims = list(store.scan_claims())
     assert sorted(claim.key for claim in claims) == sorted(event.key for event in events)
     assert all(claim.is_done for claim in claims)
-    assert store.read_claim(events[0].key) in claims
-    assert store.read_claim(b"x" * 16) is None
+    assert store.read_claims([b"x" * 16, *(event.key for event in events)]) == {
+        claim.key: claim for claim in claims
+    }
     assert not any(store.is_stored(claim) for claim in claims)
     store.store_trades(events)
     assert all(store.is_stored(claim) for claim in claims)
@@ -133,6 +135,33 @@ def test_without_an_idle_moment_nothing_is_judged(store: TradeStore) -> None:
     checker = Checker(store)
     checker.scan()
     assert checker.events.judge(lambda: False)[:4] == (*NOTHING, 3)
+
+
+def test_what_comes_in_while_it_looks_is_judged_however_much_it_is(
+    store: TradeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events that are counted between the scans of claims and of trades."""
+    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 20)
+    events = make_events(1, 90)
+    fill(store, events[:10])
+    scan_claims = store.scan_claims
+
+    def scan_then_fill() -> Iterator[StoredClaim]:
+        yield from scan_claims()
+        fill(store, events[10:])
+        store.store_trades(make_events(2, 4))
+
+    monkeypatch.setattr(store, "scan_claims", scan_then_fill)
+    _, found = verify(store)
+    assert found[:4] == (Faults(), Faults(), found.trades_without_claims, 0)
+    assert found.trades_without_claims.count == 4
+
+
+def test_too_many_that_are_wrong_are_said(store: TradeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 20)
+    store.store_trades(make_events(1, 90))
+    _, found = verify(store)
+    assert (found.trades_without_claims.count, found.not_judged) == (20, 70)
 
 
 @pytest.mark.parametrize("max_keys", [1, 7, 40])

@@ -67,9 +67,9 @@ class Claims:
         )
         return (_parse_stored(bytes.fromhex(key), bins) for key, bins in rows)
 
-    def read_stored(self, key: bytes) -> StoredClaim | None:
-        (bins,) = self._cluster.read([self._names.claim(key)], "source", "event", "state")
-        return _parse_stored(key, bins) if bins else None
+    def read_stored(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
+        found = self._cluster.read([self._names.claim(key) for key in keys], "source", "event", "state")
+        return {key: _parse_stored(key, bins) for key, bins in zip(keys, found, strict=True) if bins}
 
     def make_done(self, digests: Iterable[tuple[EventName, bytes]]) -> None:
         """Claim events as counted; claims that are there stay. Raises StoreUnavailable if some failed."""

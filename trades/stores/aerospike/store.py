@@ -208,8 +208,8 @@ class AerospikeStore:
     def scan_claims(self) -> Iterator[StoredClaim]:
         return self._open().claims.scan()
 
-    def read_claim(self, key: bytes) -> StoredClaim | None:
-        return self._open().claims.read_stored(key)
+    def read_claims(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
+        return self._open().claims.read_stored(keys)
 
     def is_stored(self, claim: StoredClaim) -> bool:
         return bool(claim.name and self._open().raw_trades.read_digests([claim.name])[0])

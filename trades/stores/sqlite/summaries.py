@@ -15,7 +15,7 @@ from typing import Any
 
 from trades.store import ChangedSummaries, Outcome, StoredClaim
 from trades.stores.sqlite.bulk import insert_rows
-from trades.stores.sqlite.claims import fill_in, sort_out
+from trades.stores.sqlite.claims import fill_in, read_digests, sort_out
 from trades.stores.sqlite.database import Database
 from trades.stores.sqlite.layout import Layout
 from trades.stores.sqlite.levels import (
@@ -145,10 +145,9 @@ class Summaries:
                 return
             (last,) = rows[-1]
 
-    def read_claim(self, key: bytes) -> StoredClaim | None:
+    def read_claims(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
         with self._summaries_file.read() as connection:
-            row = connection.execute("SELECT 1 FROM events WHERE key = ?", (key,)).fetchone()
-        return StoredClaim(key, True, None) if row else None
+            return {key: StoredClaim(key, True, None) for key in read_digests(connection, keys)}
 
     def claim_counted(self, digests: Sequence[tuple[bytes, bytes]]) -> None:
         """`digests`: keys of events, with the digests of their trades."""
