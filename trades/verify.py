@@ -14,6 +14,7 @@ from trades.ticks import format_ticks
 
 HASH_END = 1 << 32
 MAX_LEVELS = 500_000  # kept at a time: about 100 MB
+LARGEST_SUM = 2**63 - 1  # that every store has room for
 
 _NO_SUMMARY = Summary(0, 0, 0, 0, 0, Latest(0, "", 0))
 
@@ -39,6 +40,11 @@ class Difference(NamedTuple):
     ticker: str
     raw: Tally | None
     summary: Tally | None
+
+    @property
+    def can_be_set(self) -> bool:
+        """Whether a summary has room for the raw trades: their value is the largest of their sums."""
+        return self.raw is None or self.raw.summary.notional_ticks <= LARGEST_SUM
 
     def describe(self) -> list[str]:
         """Each figure that differs, raw trades first: `trade_count 12 stored, 11 counted`."""

@@ -13,7 +13,10 @@ both read again and found the same. Take any event:
   and `replace_tally`, which compares with F, changes nothing; if after, it adds to what we wrote.
 
 An event that is in R and has no claim at all (the server lost it) would count again if it came again. So it
-is claimed first, as counted; then its tickers are set.
+is claimed first, as counted; then its tickers are set. One whose claim is open, since its delivery was lost,
+is counted to its end before the tickers are looked at (`finishing`); where its raw trades do not allow that,
+their tickers are left alone. If there are none, what was counted of it is taken out: it still is known not to
+count again, so that another repair is needed when it has come again.
 
 Where raw trades expire, they do not say what a summary should be: nothing is repaired.
 
@@ -26,7 +29,7 @@ person has to vouch for the moment: `--assume-idle`.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -34,10 +37,11 @@ from typing import Annotated
 import typer
 
 from trades.codec import BadTrade, decode_event
-from trades.store import DeadLetter, TradeStore
+from trades.store import DeadLetter, EventName, TradeStore
 from trades.verify import Difference
 from tradewind.checking import Checker, Idle
 from tradewind.exits import BROKEN, FINE
+from tradewind.finishing import finish_events
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
 
 CONFLICT_STATUS = "422"
@@ -83,10 +87,11 @@ def repair(
     if json:
         print_json(report)
     else:
-        for ticker, what in report.items():
-            print(f"{ticker}: {what}")
-        print(f"{sum(what == SET for what in report.values()):,} of {len(report):,} differing tickers set.")
-    raise typer.Exit(FINE if all(what == SET for what in report.values()) else BROKEN)
+        for name, what in report.items():
+            print(f"{name}: {what}")
+        left_alone = sum(what not in MENDED for what in report.values())
+        print(f"{len(report) - left_alone:,} of {len(report):,} mended.")
+    raise typer.Exit(FINE if all(what in MENDED for what in report.values()) else BROKEN)
 
 
 class CannotRepair(Exception):
@@ -97,6 +102,13 @@ SET = "set to the raw trades"
 WOULD_SET = "would be set to the raw trades"
 MOVED = "kept changing: left alone"
 WAITS = "has dead letters waiting: replay those first (`tradewind dlq replay`)"
+TOO_LARGE = "the raw trades add up to more than 63 bits, which no summary can hold: left alone"
+FINISHED = "was begun and never finished: counted to the end"
+WOULD_FINISH = "was begun and never finished: would be counted to the end, if all of it is stored"
+BEGUN = "was begun and never finished, and not all of it is stored: send it again, then repair again"
+HAS_BEGUN = "has an event that was begun and never finished: left alone"
+
+MENDED = {SET, FINISHED}
 
 
 def repair_store(
@@ -106,7 +118,10 @@ def repair_store(
     dry_run: bool = False,
     count: Callable[[int], None] = lambda trades: None,
 ) -> dict[str, str]:
-    """What was done about each ticker that differed. Raises StoreError, CannotRepair."""
+    """What was done about each ticker that differed, and about each event (`SOURCE ID`) that was begun only.
+
+    Raises StoreError, CannotRepair.
+    """
     checker = Checker(store, count)
     if checker.expiry.trades:
         raise CannotRepair(
@@ -114,27 +129,44 @@ def repair_store(
             "should be. Send events that were lost again: what was counted is not counted twice"
         )
     started_ms = time.time_ns() // 1_000_000
-    judgement = checker.judge(checker.scan().suspects, idle)
+    suspects = checker.scan().suspects
     events = checker.events.judge(idle)
+    report, unfinished = _finish(store, events.begun, dry_run)
+    judgement = checker.judge(suspects, idle)
     letters = store.read_dead_letters(MAX_DEAD_LETTERS, waiting_only=False)
     if len(letters) == MAX_DEAD_LETTERS:
         raise CannotRepair(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
     waiting = curable_tickers(letter for letter in letters if not 0 < letter.replayed_ms < started_ms)
     if not dry_run:
-        store.claim_stored([event for event, tickers in events.unclaimed.items() if not tickers & waiting])
-    report = dict.fromkeys(judgement.moving, MOVED)
+        store.claim_stored([event for event, tickers in events.unclaimed.items() if not tickers <= waiting])
+    report |= dict.fromkeys(judgement.moving, MOVED)
     for found in judgement.confirmed:
         if found.ticker in waiting:
             report[found.ticker] = WAITS
-        elif dry_run:
-            report[found.ticker] = WOULD_SET
+        elif found.ticker in unfinished:
+            report[found.ticker] = HAS_BEGUN
         else:
-            report[found.ticker] = SET if _set(store, found) else MOVED
+            report[found.ticker] = _set(store, found, dry_run)
     return dict(sorted(report.items()))
 
 
-def _set(store: TradeStore, found: Difference) -> bool:
-    return store.replace_tally(found.ticker, found.summary, found.raw)
+def _finish(
+    store: TradeStore, begun: Mapping[EventName, set[str]], dry_run: bool
+) -> tuple[dict[str, str], set[str]]:
+    """What was done about events that were begun only, and the tickers of those that still are."""
+    may_finish = {event for event, tickers in begun.items() if tickers}
+    finished = may_finish if dry_run else finish_events(store, may_finish)
+    verdict = WOULD_FINISH if dry_run else FINISHED
+    report = {" ".join(event): verdict if event in finished else BEGUN for event in begun}
+    return report, set().union(*(tickers for event, tickers in begun.items() if event not in finished))
+
+
+def _set(store: TradeStore, found: Difference, dry_run: bool) -> str:
+    if not found.can_be_set:
+        return TOO_LARGE
+    if dry_run:
+        return WOULD_SET
+    return SET if store.replace_tally(found.ticker, found.summary, found.raw) else MOVED
 
 
 def curable_tickers(letters: Iterable[DeadLetter]) -> set[str]:

@@ -80,6 +80,16 @@ def lose_trades(place: str, event: TradeEvent) -> None:
             client.remove(names.trade(prefix, index))
 
 
+def lose_trade(place: str, event: TradeEvent, index: int) -> None:
+    """As a worker leaves it that dies while it stores an event, where each trade is a record of its own."""
+    with _client(place.partition(":")[2]) as (client, names):
+        from trades.stores.aerospike.layout import event_prefix
+
+        prefix = event_prefix(event.source, event.id)
+        client.remove(names.trade(prefix, index))
+        client.put(names.trade(prefix, 0), {"complete": None})
+
+
 def lose_claims(place: str, events: Sequence[TradeEvent]) -> None:
     """That events were counted, but not what they added."""
     kind, _, rest = place.partition(":")

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
-from places import lose_claims, lose_trades, open_claim
+from places import lose_claims, lose_trade, lose_trades, open_claim
 from samples import make_event, make_events, make_trades, tally_one
 
 from trades.store import EventName, StoredClaim, TradeStore
@@ -13,7 +13,15 @@ from trades.trade import Trade, TradeEvent
 from tradewind import checking_events
 from tradewind.checking import Checker
 from tradewind.checking_events import EventCheck, EventFaults, Faults
-from tradewind.repair import SET, repair_store
+from tradewind.repair import (
+    BEGUN,
+    FINISHED,
+    HAS_BEGUN,
+    SET,
+    WOULD_FINISH,
+    WOULD_SET,
+    repair_store,
+)
 
 
 def idle() -> bool:
@@ -112,6 +120,41 @@ def test_an_open_claim(store: TradeStore, place: str) -> None:
     assert store.count_trades([begun]) == ["COUNTED"]
     assert verify(store)[0] == []
     assert verify(store)[1][:3] == NOTHING
+
+
+def test_repair_finishes_what_was_begun(store: TradeStore, place: str) -> None:
+    """Its delivery was lost, with no dead letter: when it comes again after all, it does not count again."""
+    events = make_events(1, 5)
+    fill(store, events)
+    begun = [
+        make_event("begun", [Trade("A.COM", 5, 1, 1), Trade("ODD", 6, 1, 1)]),
+        make_event("single", [Trade("ODD", 7, 1, 2)], is_batch=False),
+    ]
+    store.store_trades(begun)
+    if not all(open_claim(place, event) for event in begun):
+        pytest.skip("a claim has no state here: it is there when the event is counted")
+    report = repair_store(store, idle, dry_run=True)
+    assert (report["/test begun"], report["A.COM"]) == (WOULD_FINISH, WOULD_SET)
+    assert repair_store(store, idle) == {"/test begun": FINISHED, "/test single": FINISHED}
+    assert store.count_trades(begun) == ["DUPLICATE"] * 2
+    assert verify(store) == ([], EventFaults(*NOTHING, 0, {}, {}))
+    for ticker, tally in tally_events([*events, *begun]).items():
+        assert store.read_summary(ticker) == tally.summary
+
+
+def test_repair_leaves_alone_what_was_begun_and_is_not_all_stored(store: TradeStore, place: str) -> None:
+    fill(store, make_events(1, 5))
+    half = make_event("half", [Trade("ODD", 5, 1, 1), Trade("ODD", 6, 1, 1)])
+    gone = make_event("gone", [Trade("GONE", 5, 1, 1)])
+    if not all(open_claim(place, event) for event in (half, gone)):
+        pytest.skip("a claim has no state here: it is there when the event is counted")
+    store.store_trades([half])
+    lose_trade(place, half, 1)
+    assert repair_store(store, idle) == {"/test gone": BEGUN, "/test half": BEGUN, "ODD": HAS_BEGUN}
+    for event in (half, gone):
+        assert store.store_trades([event]) == ["STORED"]
+        assert store.count_trades([event]) == ["COUNTED"]
+    assert verify(store)[0] == []
 
 
 def test_what_was_only_on_its_way_is_not_reported(store: TradeStore) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from trades import verify
 from trades.codec import TRADE_BATCH, encode_batch
 from trades.store import DeadLetter
 from trades.stores.sqlite import SqliteStore
 from trades.summary import Tally
 from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
-from tradewind.repair import MOVED, SET, WAITS, WOULD_SET, repair_store
+from tradewind.repair import MOVED, SET, TOO_LARGE, WAITS, WOULD_SET, repair_store
 
 Fill = Callable[[Sequence[TradeEvent]], None]
 Batch = Callable[..., TradeEvent]
@@ -139,6 +140,31 @@ def test_repair_leaves_a_ticker_that_changes_at_the_last_moment(
     summary = store.read_summary("T")
     assert summary is not None
     assert summary.trade_count == 1
+
+
+def test_repair_leaves_alone_what_no_summary_can_hold(
+    store: SqliteStore, make_batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And sets the others, those of the same event too; it would take 92,234 of the largest trades."""
+    monkeypatch.setattr(verify, "LARGEST_SUM", 2**30)
+    store.store_trades([make_batch("dear", Trade("DEAR", 2**20, 2**10, 1), Trade("CHEAP", 1, 1, 1))])
+    store.store_trades([make_batch("more", Trade("DEAR", 1, 1, 1))])
+    assert repair_store(store, idle, dry_run=True) == {"CHEAP": WOULD_SET, "DEAR": TOO_LARGE}
+    assert repair_store(store, idle) == {"CHEAP": SET, "DEAR": TOO_LARGE}
+
+
+def test_an_event_that_shares_a_ticker_with_a_dead_letter_does_not_count_twice(
+    store: SqliteStore, make_batch: Batch
+) -> None:
+    """Its other ticker is set, so that it must not count when it comes again after all."""
+    waiting = make_batch("waits", Trade("T", 20_000, 5, 9))
+    lost = make_batch("lost", Trade("T", 20_000, 5, 9), Trade("OTHER", 20_000, 5, 9))
+    store.store_trades([waiting, lost])
+    store.add_dead_letter(letter(waiting, "503"))
+    assert repair_store(store, idle) == {"OTHER": SET, "T": WAITS}
+    assert store.count_trades([lost, waiting]) == ["DUPLICATE", "COUNTED"]
+    store.mark_replayed(waiting.key.hex(), 5)
+    assert repair_store(store, idle) == {"T": SET}
 
 
 @pytest.mark.parametrize(
