@@ -67,9 +67,9 @@ def update_summary() -> Door:
 
 @cache
 def dead_letter() -> Door:
-    from functions.dead_letter import make_dead_letter
+    from functions.dead_letter import DeadLetterHandler
 
-    handler = make_dead_letter(store(), FunctionSettings.read(), tracer())
+    handler = DeadLetterHandler(store(), FunctionSettings.read(), tracer())
     return _door("dead_letter", handler, handler.close)
 
 

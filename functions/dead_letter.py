@@ -3,7 +3,7 @@
 import base64
 import binascii
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import blake2b
 
 import msgspec
@@ -13,7 +13,7 @@ from eventing.tracing import Tracer
 from functions.answer import OUTCOMES, Answer
 from functions.group import group_of
 from runtime.settings import FunctionSettings
-from trades.store import DeadLetter, Outcome, TradeStore
+from trades.store import DeadLetter, TradeStore
 
 # Extensions that a broker puts on an event it gives up (knative.dev/eventing, pkg/broker/attributes).
 DESTINATION = "knativeerrordest"
@@ -34,9 +34,8 @@ class DeadLetterHandler:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
         self._clock = clock
-        self._group = group_of("dead_letter", self._add_all, settings, tracer=tracer)
+        self._group = group_of("dead_letter", store.add_dead_letters, settings, tracer=tracer)
 
     async def __call__(self, event: Event) -> Answer:
         letter = to_dead_letter(event, int(self._clock() * 1000))
@@ -44,11 +43,6 @@ class DeadLetterHandler:
 
     def close(self) -> None:
         self._group.close()
-
-    def _add_all(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
-        for letter in letters:
-            self._store.add_dead_letter(letter)
-        return [Outcome.STORED] * len(letters)
 
 
 def to_dead_letter(event: Event, received_ms: int) -> DeadLetter:
@@ -104,9 +98,3 @@ def _key(*parts: bytes) -> str:
     The data is one of them: a conflicting event has the id of another, and is all there is of its trades.
     """
     return blake2b(b"".join(b"%d:%b" % (len(part), part) for part in parts), digest_size=16).hexdigest()
-
-
-def make_dead_letter(
-    store: TradeStore, settings: FunctionSettings, tracer: Tracer | None = None
-) -> DeadLetterHandler:
-    return DeadLetterHandler(store, settings, tracer)

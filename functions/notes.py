@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from functions.answer import Answer
-from trades.store import MAX_NOTE_DATA_BYTES, EventNote
+from trades.store import MAX_CUT_DATA_BYTES, EventNote
 
 INTERVAL_S: Final = 0.25
 MAX_NOTES_PER_WRITE: Final = 64
@@ -50,7 +50,7 @@ class Notes:
                 self._function,
                 int(self._clock() * 1000),
                 _bounded(attributes),
-                data[:MAX_NOTE_DATA_BYTES],
+                data[:MAX_CUT_DATA_BYTES],
                 len(data),
                 answer.verdict,
                 answer.reason,

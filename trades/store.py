@@ -111,27 +111,39 @@ class EventNote(msgspec.Struct):
     function: str
     time_ms: int
     attributes: dict[str, str]
-    data: bytes  # cut to MAX_NOTE_DATA_BYTES
+    data: bytes  # cut to MAX_CUT_DATA_BYTES
     data_size: int  # bytes, before the cut
     verdict: str  # an Outcome, or BAD_REQUEST
     reason: str  # "" when there is nothing to say
 
 
-MAX_NOTE_DATA_BYTES = 2_048
+MAX_CUT_DATA_BYTES = 2_048  # in notes and in lists of dead letters
 MAX_NOTES_PER_FUNCTION = 512
 
 
+class LetterPlace(NamedTuple):
+    """Where a dead letter stands in their order: by time, those of one millisecond by key."""
+
+    received_ms: int
+    key: str
+
+
 class DeadLetter(msgspec.Struct):
-    """An event that could not be handled, as the broker handed it over, and why."""
+    """An event that could not be handled, as the broker handed it over last, and why."""
 
     key: str  # hex; from source, id, destination and data: a redelivery is the same dead letter
-    received_ms: int
+    received_ms: int  # raised whenever it comes, so that it tells one coming from the next
     attributes: dict[str, str]  # the event's own, without the knativeerror* ones
     data: bytes
     destination: str  # knativeerrordest
     status: str  # knativeerrorcode
     reason: str  # knativeerrordata, decoded
     replayed_ms: int  # 0 while it waits
+    left_out_bytes: int = 0  # of the data, where it is cut
+
+    @property
+    def place(self) -> LetterPlace:
+        return LetterPlace(self.received_ms, self.key)
 
 
 class TradeStore(Protocol):
@@ -159,11 +171,12 @@ class TradeStore(Protocol):
     def add_notes(self, notes: Sequence[EventNote]) -> None:
         """Append to the ring of recent events; the oldest fall out. Losing notes is no harm."""
 
-    def add_dead_letter(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; one that is there is left as it is, but waits again if it was replayed."""
+    def add_dead_letters(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+        """Keep them: STORED or UNAVAILABLE for each. One that was there is as it came last, and waits."""
 
-    def mark_replayed(self, key: str, time_ms: int) -> bool:
-        """Note that a dead letter was sent again; False if there is none with this key."""
+    def mark_replayed(self, letter: DeadLetter, time_ms: int) -> bool:
+        """Note that a dead letter was sent again; False if it is not there, or has come again since `letter`
+        was read: then it waits."""
 
     # Reads
 
@@ -186,16 +199,26 @@ class TradeStore(Protocol):
     def read_notes(self, limit: int) -> list[EventNote]:
         """The newest notes of all functions, newest first."""
 
-    def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
-        """Dead letters, newest first."""
+    def read_dead_letters(
+        self,
+        limit: int,
+        *,
+        waiting_only: bool = True,
+        before: LetterPlace | None = None,
+        cut: bool = False,
+    ) -> list[DeadLetter]:
+        """Dead letters, newest first, those past `before`; `cut`: with MAX_CUT_DATA_BYTES of data at most."""
 
     def read_dead_letter(self, key: str) -> DeadLetter | None:
-        """The one with this key, waiting or not."""
+        """The one with this key, waiting or not, whole."""
 
     def count_dead_letters(self) -> int:
         """How many wait."""
 
     # Maintenance: what verify and repair stand on
+
+    def scan_dead_letters(self, replayed_since_ms: int) -> Iterator[DeadLetter]:
+        """Every one that waits, or was sent again then or later, whole, once, in any order, streamed."""
 
     def scan_trades(self) -> Iterator[StoredTrade]:
         """Every raw trade, once, in any order, streamed."""

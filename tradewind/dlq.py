@@ -1,6 +1,7 @@
 """`tradewind dlq`: the events that could not be handled: what they are, why, and sending them again."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-_ALL = 1_000  # what the API gives at once
+_PAGE = 1_000  # what the API gives at once
+_KEY_LENGTH = 32
 
 Key = Annotated[str, typer.Argument(help="A dead letter's key, as `list` shows it; its beginning is enough.")]
 
@@ -28,7 +30,7 @@ def list_letters(
     url: QueryUrl = None,
 ) -> None:
     """List them, newest first. Exit code: 0; 2 if no pipeline answers."""
-    letters = _read(_base(url, data), limit, replayed=replayed)
+    letters = _read(_base(url, data), limit, replayed=replayed)["dead_letters"]
     if json:
         print_json(letters)
         return
@@ -61,16 +63,17 @@ def replay(
     if (key is None) == (not all_):
         raise typer.BadParameter("give a KEY, or --all")
     base = _base(url, data)
-    keys = [letter["key"] for letter in _read(base, _ALL)] if key is None else [_find(base, key)]
-    failed = 0
+    keys = _keys(base) if key is None else [_find(base, key)]
+    found = failed = 0
     for each in keys:
+        found += 1
         answer = _ask(base, "v1", "dead-letters", each, "replay", method="POST")
         failed += answer.status != 200
         if json:
             print_json({"key": each, "status": answer.status, "answer": answer.json})
         else:
             print(f"{each}  {'sent again' if answer.status == 200 else answer.reason}")
-    if not keys and not json:
+    if not found and not json:
         print("No dead letters wait.")
     raise typer.Exit(BROKEN if failed else 0)
 
@@ -96,22 +99,36 @@ def _get(base: str, *parts: str, query: dict[str, Any] | None = None) -> Any:
     return answer.json
 
 
-def _read(base: str, limit: int, *, replayed: bool = False) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = _get(
-        base, "v1", "dead-letters", query={"limit": limit, "replayed": "true" if replayed else "false"}
-    )["dead_letters"]
-    return found
+def _read(base: str, limit: int, *, replayed: bool = False, cursor: str | None = None) -> dict[str, Any]:
+    query = {"limit": limit, "replayed": "true" if replayed else "false"}
+    page: dict[str, Any] = _get(
+        base, "v1", "dead-letters", query=query | ({"cursor": cursor} if cursor else {})
+    )
+    return page
+
+
+def _keys(base: str, *, replayed: bool = False) -> Iterator[str]:
+    """All keys, newest first, page by page. One that comes again meanwhile does not come again here."""
+    cursor = None
+    while True:
+        page = _read(base, _PAGE, replayed=replayed, cursor=cursor)
+        yield from (letter["key"] for letter in page["dead_letters"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
 
 
 def _find(base: str, start: str) -> str:
-    """The one key that begins so."""
-    keys = [letter["key"] for letter in _read(base, _ALL, replayed=True) if letter["key"].startswith(start)]
+    """The one key that begins so; a whole one is not looked for."""
+    if len(start) == _KEY_LENGTH:
+        return start
+    keys = [key for key in _keys(base, replayed=True) if key.startswith(start)]
     if len(keys) != 1:
         fail(
             f"{len(keys) or 'no'} dead letters have a key that begins with {start}: see `tradewind dlq list`",
             BROKEN,
         )
-    return str(keys[0])
+    return keys[0]
 
 
 def _print_table(letters: list[dict[str, Any]]) -> None:

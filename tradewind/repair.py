@@ -45,7 +45,6 @@ from tradewind.finishing import finish_events
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
 
 CONFLICT_STATUS = "422"
-MAX_DEAD_LETTERS = 10_000
 
 
 def repair(
@@ -95,7 +94,7 @@ def repair(
 
 
 class CannotRepair(Exception):
-    """There are too many dead letters to be looked at, or raw trades that are gone because they were old."""
+    """Raw trades are gone because they were old."""
 
 
 SET = "set to the raw trades"
@@ -133,10 +132,7 @@ def repair_store(
     events = checker.events.judge(idle)
     report, unfinished = _finish(store, events.begun, dry_run)
     judgement = checker.judge(suspects, idle)
-    letters = store.read_dead_letters(MAX_DEAD_LETTERS, waiting_only=False)
-    if len(letters) == MAX_DEAD_LETTERS:
-        raise CannotRepair(f"there are {MAX_DEAD_LETTERS:,} dead letters or more: see to those first")
-    waiting = curable_tickers(letter for letter in letters if not 0 < letter.replayed_ms < started_ms)
+    waiting = curable_tickers(store.scan_dead_letters(started_ms))
     if not dry_run:
         store.claim_stored([event for event, tickers in events.unclaimed.items() if not tickers <= waiting])
     report |= dict.fromkeys(judgement.moving, MOVED)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from flask import request
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from eventing.codec import encode_binary
 from eventing.event import BadEvent, Event
@@ -18,9 +18,10 @@ from functions.query.problems import Problem
 from functions.query.services import Services
 from functions.query.times import format_ms
 from functions.query.views import Time
-from trades.store import MAX_NOTE_DATA_BYTES, DeadLetter
+from trades.store import DeadLetter, LetterPlace, TradeStore
 
 MAX_LETTERS = 1_000
+CURSOR_PATTERN = r"^[0-9]{1,15}-[0-9a-f]{1,128}$"
 
 
 class DeadLettersQuery(msgspec.Struct, frozen=True):
@@ -28,6 +29,10 @@ class DeadLettersQuery(msgspec.Struct, frozen=True):
 
     limit: Annotated[int, Meta(ge=1, le=MAX_LETTERS, description="dead letters")] = 50
     replayed: Annotated[bool, Meta(description="also those that were sent again since")] = False
+    cursor: (
+        Annotated[str, Meta(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")]
+        | UnsetType
+    ) = UNSET
 
 
 class DeadLetterView(msgspec.Struct):
@@ -47,6 +52,13 @@ class DeadLetterList(msgspec.Struct):
     """Dead letters, newest first; their data is cut."""
 
     dead_letters: list[DeadLetterView]
+    next_cursor: Annotated[
+        str | None,
+        Meta(
+            description="null at the end. What comes, or comes again, while you go from page to page is not "
+            "on a later one"
+        ),
+    ]
 
 
 class Replay(msgspec.Struct):
@@ -58,23 +70,33 @@ class Replay(msgspec.Struct):
 
 
 def list_dead_letters(services: Services, query: DeadLettersQuery) -> Body:
-    def read() -> Body:
-        letters = services.store.read_dead_letters(query.limit, waiting_only=not query.replayed)
-        return encode(DeadLetterList([_view(letter, MAX_NOTE_DATA_BYTES) for letter in letters]))
+    return services.recent.get(query, lambda: encode(_read_page(services.store, query)))
 
-    return services.recent.get(query, read)
+
+def _read_page(store: TradeStore, query: DeadLettersQuery) -> DeadLetterList:
+    before = None if query.cursor is UNSET else _parse_cursor(query.cursor)
+    letters = store.read_dead_letters(
+        query.limit + 1, waiting_only=not query.replayed, before=before, cut=True
+    )
+    page = letters[: query.limit]
+    next_cursor = None if page == letters else "{}-{}".format(*page[-1].place)
+    return DeadLetterList([_view(letter) for letter in page], next_cursor)
+
+
+def _parse_cursor(text: str) -> LetterPlace:
+    received_ms, _, key = text.partition("-")
+    return LetterPlace(int(received_ms), key)
 
 
 def read_dead_letter(services: Services, key: str) -> DeadLetterView:
-    letter = _find(services, key)
-    return _view(letter, len(letter.data))
+    return _view(_find(services, key))
 
 
 def replay_dead_letter(services: Services, key: str) -> Replay:
     """With its own id and source: what was done of it before is recognised, and only the rest is done.
 
-    It is marked before it is sent, and the mark taken back if that fails: a broker may answer after the event
-    has become a dead letter again, and a mark made then would hide it.
+    It is marked when the broker has it, and only as the letter that was sent: a broker may answer after the
+    event has become a dead letter again, and a mark made then would hide it.
     """
     check_same_site(request, services.allowed_hosts, JSON)
     _check_body(request.get_data())
@@ -84,13 +106,10 @@ def replay_dead_letter(services: Services, key: str) -> Replay:
         headers, body = encode_binary(Event(letter.attributes, letter.data or None))
     except BadEvent as error:
         raise Problem(422, f"this is not an event that can be sent: {error}") from None
+    said = _send(broker, headers, body)
     now_ms = services.clock_ms()
-    services.store.mark_replayed(key, now_ms)
     try:
-        said = _send(broker, headers, body)
-    except Problem:
-        services.store.add_dead_letter(letter)
-        raise
+        services.store.mark_replayed(letter, now_ms)
     finally:
         services.recent.forget()
     return Replay(key, format_ms(now_ms), said)
@@ -120,12 +139,12 @@ def _find(services: Services, key: str) -> DeadLetter:
     return letter
 
 
-def _view(letter: DeadLetter, data_bytes: int) -> DeadLetterView:
+def _view(letter: DeadLetter) -> DeadLetterView:
     return DeadLetterView(
         letter.key,
         format_ms(letter.received_ms),
         letter.attributes,
-        view_payload(letter.data[:data_bytes], len(letter.data)),
+        view_payload(letter.data, len(letter.data) + letter.left_out_bytes),
         letter.destination,
         letter.status,
         letter.reason,

@@ -64,5 +64,9 @@ class Broker:
         except HTTPError as error:
             with error:
                 return Answer(error.code, error.headers.get_content_type(), error.read(MAX_ANSWER_BYTES))
-        except (OSError, HTTPException) as error:
+        except (
+            OSError,
+            HTTPException,
+            ValueError,
+        ) as error:  # ValueError: a header that HTTP has no form for
             raise Unreachable(f"the broker at {request.host} gave no answer ({error})") from error

@@ -8,7 +8,7 @@ import pytest
 
 from functions.answer import Answer, refusal
 from functions.notes import MAX_NOTES_PER_WRITE, Notes
-from trades.store import MAX_NOTE_DATA_BYTES, EventNote
+from trades.store import MAX_CUT_DATA_BYTES, EventNote
 
 pytestmark = pytest.mark.usefixtures("_quiet_logs")
 
@@ -75,7 +75,7 @@ async def test_a_note_is_cut() -> None:
     make(written).add(attributes, b"x" * 100_000, Answer("DONE"))
     await written.wait_for(1)
     ((note,),) = written.writes
-    assert (len(note.data), note.data_size) == (MAX_NOTE_DATA_BYTES, 100_000)
+    assert (len(note.data), note.data_size) == (MAX_CUT_DATA_BYTES, 100_000)
     assert sum(len(name) + len(value) for name, value in note.attributes.items()) <= 32 * 512
 
 

@@ -151,7 +151,7 @@ def test_a_client_that_has_given_up_its_last_node(own_aerospike_server: MakeServ
     for call in (
         lambda: store.store_trades([new]),
         lambda: store.count_trades([new]),
-        lambda: store.add_dead_letter(DeadLetter("0", 1, {}, b"", "", "", "", 0)),
+        lambda: store.add_dead_letters([DeadLetter("0", 1, {}, b"", "", "", "", 0)]),
         lambda: store.reshard(3),
         lambda: store.read_summary("T-0"),
         lambda: store.read_changed_summaries(0),

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from eventing.event import Event
 from functions.answer import OUTCOMES, Answer, refusal, unavailable
-from functions.dead_letter import DeadLetterHandler, to_dead_letter
+from functions.dead_letter import to_dead_letter
 from functions.group import GroupCommit, GroupLimits, Queue, Waiting
 from runtime.settings import FunctionSettings
 from tests.simulation.loop import Loop, Task
@@ -47,7 +47,7 @@ class UpdateSummary(StoreTrade):
 class KeepDeadLetter:
     def __init__(self, store: TradeStore, loop: Loop) -> None:
         self._loop = loop
-        self.apply = DeadLetterHandler(store, _settings())._add_all
+        self.apply = store.add_dead_letters
 
     def decode(self, event: Event) -> Any:
         return to_dead_letter(event, self._loop.now_ms)

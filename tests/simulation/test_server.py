@@ -192,14 +192,19 @@ def reshard(side: Side, rng: random.Random) -> object:
     return side.resharder.reshard(rng.randint(1, 3), lambda _records: None)
 
 
-def keep_dead_letter(side: Side, rng: random.Random) -> None:
-    side.letters.add(
-        DeadLetter(f"{side.run}-{rng.randrange(2)}", 1, {"id": "1"}, b"data", "f", "503", "busy", 0)
+def make_letter(side: Side, rng: random.Random) -> DeadLetter:
+    data = bytes(rng.choice([4, 150_000]))
+    return DeadLetter(
+        f"{side.run}-{rng.randrange(3)}", rng.randrange(3), {"id": "1"}, data, "f", "503", "busy", 0
     )
 
 
+def keep_dead_letter(side: Side, rng: random.Random) -> object:
+    return side.letters.add([make_letter(side, rng)])
+
+
 def replay_dead_letter(side: Side, rng: random.Random) -> object:
-    return side.letters.mark_replayed(f"{side.run}-{rng.randrange(3)}", rng.randrange(9))
+    return side.letters.mark_replayed(make_letter(side, rng), rng.randrange(9))
 
 
 Step = Callable[[Side, random.Random], object]

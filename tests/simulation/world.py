@@ -228,7 +228,7 @@ class World:
         for letter in store.read_dead_letters(10_000):
             if not is_refusal(int(letter.status)):
                 self.broker.accept(Event(letter.attributes, letter.data))
-                store.mark_replayed(letter.key, self.loop.now_ms)
+                store.mark_replayed(letter, self.loop.now_ms)
         store.close()
 
 

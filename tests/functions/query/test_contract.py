@@ -35,7 +35,7 @@ def fill(store: SqliteStore) -> None:
     store.count_trades([event])
     attributes = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "x"}
     for key in (KEY, "0"):
-        store.add_dead_letter(DeadLetter(key, 1, attributes, b"\xff", "http://x/", "400", "why", 0))
+        store.add_dead_letters([DeadLetter(key, 1, attributes, b"\xff", "http://x/", "400", "why", 0)])
     store.add_notes([EventNote("store_trade", 1, attributes, b"{}", 2, "STORED", "")])
 
 

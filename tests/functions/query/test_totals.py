@@ -53,7 +53,7 @@ def test_the_rate_needs_two_looks(feed, clock, read: Read) -> None:
 
 def test_waiting_dead_letters_are_counted(store, clock, read: Read) -> None:
     for number in range(101):
-        store.add_dead_letter(DeadLetter(f"{number:032x}", number, {}, b"", "", "", "", 0))
+        store.add_dead_letters([DeadLetter(f"{number:032x}", number, {}, b"", "", "", "", 0)])
         if number == 2:
             assert read("/v1/totals")["dead_letters_waiting"] == 3
     clock.advance(REFRESH_INTERVAL_MS)

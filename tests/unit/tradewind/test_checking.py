@@ -176,11 +176,11 @@ def test_a_dead_letter_that_could_still_do_something_keeps_its_tickers_from_repa
 ) -> None:
     event = make_batch("e", Trade("T", 20_000, 5, 9))
     store.store_trades([event])
-    store.add_dead_letter(letter(event, status))
+    store.add_dead_letters([letter(event, status)])
 
     def replay_meanwhile() -> bool:
         if replayed:
-            store.mark_replayed(event.key.hex(), time.time_ns() // 1_000_000)
+            store.mark_replayed(letter(event, status), time.time_ns() // 1_000_000)
         return True
 
     assert repair_store(store, replay_meanwhile) == {"T": verdict}
@@ -189,6 +189,6 @@ def test_a_dead_letter_that_could_still_do_something_keeps_its_tickers_from_repa
 def test_one_that_was_replayed_long_ago_does_not(store: SqliteStore, make_batch: Batch) -> None:
     event = make_batch("e", Trade("T", 20_000, 5, 9))
     store.store_trades([event])
-    store.add_dead_letter(letter(event, "503"))
-    store.mark_replayed(event.key.hex(), 5)
+    store.add_dead_letters([letter(event, "503")])
+    store.mark_replayed(letter(event, "503"), 5)
     assert repair_store(store, idle) == {"T": SET}

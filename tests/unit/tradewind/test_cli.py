@@ -356,7 +356,7 @@ def test_following_shows_the_newest_first_and_then_each_event_once(
 
 def test_dead_letters(server: Server, data: str) -> None:
     key = str(LETTER["key"])
-    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER]})
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER], "next_cursor": None})
     server.answers["GET", f"/v1/dead-letters/{key}"] = (200, LETTER)
     server.answers["POST", f"/v1/dead-letters/{key}/replay"] = (200, {"key": key})
     assert "price must be greater than 0" in call("dlq", "list", "--data", data)
@@ -370,8 +370,26 @@ def test_dead_letters(server: Server, data: str) -> None:
     assert "no dead letters have a key" in call("dlq", "show", "nope", "--data", data, code=1)
 
 
+def test_all_dead_letters_are_reached(server: Server, data: str) -> None:
+    """Past what the API gives at once; and a whole key is asked for as it is."""
+    old = "cd" * 16
+    pages = iter([([LETTER], "9-cd"), ([LETTER | {"key": old}], None)])
+
+    def answer(_: bytes) -> tuple[int, Any]:
+        letters, cursor = next(pages)
+        return (200, {"dead_letters": letters, "next_cursor": cursor})
+
+    server.answers["GET", "/v1/dead-letters"] = answer
+    for key in (str(LETTER["key"]), old):
+        server.answers["POST", f"/v1/dead-letters/{key}/replay"] = (200, {"key": key})
+    assert call("dlq", "replay", "--all", "--data", data).count("sent again") == 2
+    queries = [asked[2] for asked in server.asked if asked[0] == "GET"]
+    assert [query.get("cursor") for query in queries] == [None, ["9-cd"]]
+    assert "sent again" in call("dlq", "replay", old, "--data", data)
+
+
 def test_a_replay_that_fails_is_said(server: Server, data: str) -> None:
-    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER]})
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER], "next_cursor": None})
     server.answers["POST", f"/v1/dead-letters/{LETTER['key']}/replay"] = (
         502,
         {"detail": "the broker answered 429"},

@@ -12,6 +12,7 @@ from trades.store import (
     EventName,
     EventNote,
     Expiry,
+    LetterPlace,
     Outcome,
     Resharded,
     StoredClaim,
@@ -161,11 +162,11 @@ class AerospikeStore:
     def add_notes(self, notes: Sequence[EventNote]) -> None:
         self._open().notes.add(notes)
 
-    def add_dead_letter(self, letter: DeadLetter) -> None:
-        self._open().dead_letters.add(letter)
+    def add_dead_letters(self, letters: Sequence[DeadLetter]) -> list[Outcome]:
+        return self._open().dead_letters.add(letters)
 
-    def mark_replayed(self, key: str, time_ms: int) -> bool:
-        return self._open().dead_letters.mark_replayed(key, time_ms)
+    def mark_replayed(self, letter: DeadLetter, time_ms: int) -> bool:
+        return self._open().dead_letters.mark_replayed(letter, time_ms)
 
     def read_summary(self, ticker: str) -> Summary | None:
         return self._open().summaries.read_summary(ticker)
@@ -190,14 +191,25 @@ class AerospikeStore:
     def read_notes(self, limit: int) -> list[EventNote]:
         return self._open().notes.read(limit)
 
-    def read_dead_letters(self, limit: int, *, waiting_only: bool = True) -> list[DeadLetter]:
-        return self._open().dead_letters.read(limit, waiting_only=waiting_only)
+    def read_dead_letters(
+        self,
+        limit: int,
+        *,
+        waiting_only: bool = True,
+        before: LetterPlace | None = None,
+        cut: bool = False,
+    ) -> list[DeadLetter]:
+        letters = self._open().dead_letters
+        return letters.read(limit, waiting_only=waiting_only, before=before, cut=cut)
 
     def read_dead_letter(self, key: str) -> DeadLetter | None:
         return self._open().dead_letters.read_one(key)
 
     def count_dead_letters(self) -> int:
         return self._open().dead_letters.count()
+
+    def scan_dead_letters(self, replayed_since_ms: int) -> Iterator[DeadLetter]:
+        return self._open().dead_letters.scan(replayed_since_ms)
 
     def scan_trades(self) -> Iterator[StoredTrade]:
         return self._open().raw_trades.scan()
