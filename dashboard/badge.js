@@ -1,12 +1,16 @@
-// Says whether an opened symbol's trades and its aggregate agree; checks again, unhurried, as trades come.
+// Says whether an opened symbol's trades and its aggregate agree; checks again, unhurried, as trades come, and
+// while they do not.
 
 import { api } from "./api.js";
 import { check, MAX_TRADES } from "./consistency.js";
 import { element, setText } from "./dom.js";
 import { formatCount } from "./format.js";
+import { Renewal } from "./renewal.js";
 
 const LEAST_MS = 4_000; // between two checks
 const MS_PER_TRADE = 4; // more for symbols with more trades
+const LONG_MS = 15_000; // what is only on its way has come by then
+const SETTLED = new Set(["consistent", "capped"]);
 
 const SAYS = {
   checking: () => ["…", "adding up the trades"],
@@ -15,12 +19,17 @@ const SAYS = {
     "≠",
     `${differences.join(", ")} differ: ${formatCount(count)} trades stored, ${formatCount(expected)} counted`,
   ],
+  fewer: ({ count, expected }) => [
+    "≠",
+    `${formatCount(count)} of ${formatCount(expected)} trades stored: older ones may have been let go`,
+  ],
   moving: () => ["…", "trades come too fast to compare here"],
   capped: ({ expected }) => ["–", `not added up here: ${formatCount(expected)} trades, more than ${formatCount(MAX_TRADES)}`],
   failed: ({ reason }) => ["?", `could not be checked: ${reason}`],
 };
 const HINTS = {
   differs: "It may be on its way: the two are written by two functions. tradewind verify compares everything.",
+  fewer: "With TRADE_RETENTION raw trades are let go, and stay counted. tradewind verify compares everything.",
   capped: "tradewind verify adds up everything, however many there are.",
   consistent: "Number, volume and value of the raw trades are those of the aggregate.",
 };
@@ -30,9 +39,8 @@ export class ConsistencyBadge extends HTMLElement {
   #sign = element("span", { className: "sign", ariaHidden: "true" });
   #text = element("span");
   #isChecking = false;
-  #checkedTrades = -1;
-  #wanted = 0;
-  #dueMs = 0;
+  #renewal = new Renewal();
+  #differsSinceMs = null;
 
   setUp(ticker) {
     this.#ticker = ticker;
@@ -44,22 +52,23 @@ export class ConsistencyBadge extends HTMLElement {
 
   /** The aggregate counts `trades` now. */
   renew(trades, now = Date.now()) {
-    this.#wanted = trades;
-    if (this.#isChecking || trades === this.#checkedTrades || now < this.#dueMs) return;
-    this.#check();
+    if (!this.#isChecking && this.#renewal.isDue(trades, now)) this.#check(trades);
   }
 
-  async #check() {
+  async #check(trades) {
     this.#isChecking = true;
-    const trades = this.#wanted;
-    try {
-      this.#say(await check(api, this.#ticker));
-      this.#checkedTrades = trades;
-    } catch (error) {
-      this.#say({ state: "failed", reason: error.message });
-    }
-    this.#dueMs = Date.now() + LEAST_MS + MS_PER_TRADE * Math.min(trades, MAX_TRADES);
+    const found = await check(api, this.#ticker).catch(({ message }) => ({ state: "failed", reason: message }));
+    this.#say({ ...found, state: this.#stateOf(found) });
+    const leastMs = LEAST_MS + MS_PER_TRADE * Math.min(trades, MAX_TRADES);
+    this.#renewal.note(SETTLED.has(found.state), { leastMs });
     this.#isChecking = false;
+  }
+
+  #stateOf({ state, count, expected }, now = Date.now()) {
+    if (SETTLED.has(state)) this.#differsSinceMs = null;
+    if (state !== "differs") return state;
+    this.#differsSinceMs ??= now;
+    return count < expected && now - this.#differsSinceMs > LONG_MS ? "fewer" : state;
   }
 
   #say(found) {

@@ -1,5 +1,5 @@
 // What opens below a symbol: its numbers, its price line, its volume by price, its trades. Asks only when the
-// list says that the symbol has traded.
+// list says that the symbol has traded, and again while the answers are behind what it says.
 
 import { api } from "./api.js";
 import "./badge.js";
@@ -7,10 +7,14 @@ import { BUCKETS } from "./bars.js";
 import { element, setText } from "./dom.js";
 import { formatCount, formatPrice, formatValue } from "./format.js";
 import "./line.js";
+import { Poller } from "./poller.js";
+import { Renewal } from "./renewal.js";
 import { Tape } from "./tape.js";
 import "./trade-list.js";
 
 const PAGE = 200; // trades in a request
+const INTERVAL_MS = 500;
+const PRICES_LEAST_MS = 2_000;
 
 const FACTS = [
   ["High", (entry) => formatPrice(entry.high)],
@@ -24,8 +28,9 @@ const FACTS = [
 export class SymbolPanel extends HTMLElement {
   #ticker;
   #entry;
-  #asked = 0; // trades counted when we last asked
-  #isAsking = false;
+  #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#say(`${error.message} Asking again.`) });
+  #trades = new Renewal();
+  #prices = new Renewal();
   #tape = new Tape();
   #facts = FACTS.map(() => element("dd"));
   #title = element("h3");
@@ -43,6 +48,7 @@ export class SymbolPanel extends HTMLElement {
   }
 
   connectedCallback() {
+    this.#poller.start();
     if (this.firstChild) return;
     this.role = "region";
     this.ariaLabel = `${this.#ticker}: trades and prices`;
@@ -53,6 +59,10 @@ export class SymbolPanel extends HTMLElement {
     this.append(head, this.#error, element("div", { className: "parts" }, this.#line, this.#bars, this.#list));
   }
 
+  disconnectedCallback() {
+    this.#poller.stop();
+  }
+
   connectedMoveCallback() {} // stays as it is when its row moves
 
   /** The symbol as it is now. */
@@ -60,36 +70,49 @@ export class SymbolPanel extends HTMLElement {
     this.#entry = entry;
     setText(this.#title, [entry.name || entry.ticker, entry.exchange].filter(Boolean).join(" · "));
     FACTS.forEach(([, text], place) => setText(this.#facts[place], text(entry)));
-    this.#badge.renew(entry.trades);
-    if (entry.trades !== this.#asked && !this.#isAsking) this.#refresh();
   }
 
-  async #refresh() {
-    this.#isAsking = true;
-    const { trades } = this.#entry;
-    try {
-      const [newest, prices] = await Promise.all([api.trades(this.#ticker, PAGE), api.prices(this.#ticker, BUCKETS)]);
-      const added = this.#tape.renew(newest);
-      this.#list.show(added, this.#entry.trades);
-      this.#line.show(this.#tape.trades);
-      this.#bars.show(prices, this.#entry.price);
-      // A trade may be counted a moment before it is stored: then ask once more.
-      this.#asked = newest.next_cursor || newest.trades.length >= trades ? trades : this.#asked;
-      this.#error.hidden = true;
-    } catch (error) {
-      this.#error.hidden = false;
-      setText(this.#error, `${error.message} Asking again.`);
-    }
-    this.#isAsking = false;
+  async #turn() {
+    if (!this.checkVisibility()) return; // another view is shown
+    const { trades, time } = this.#entry;
+    this.#badge.renew(trades);
+    const asked = [];
+    if (this.#trades.isDue(trades)) asked.push(this.#renewTrades(trades, time));
+    if (this.#prices.isDue(trades)) asked.push(this.#renewPrices(trades));
+    await Promise.all(asked);
+    if (asked.length) this.#error.hidden = true;
+  }
+
+  /** A trade may be counted before it is stored: up to date is what has the last one, or as many. */
+  async #renewTrades(count, time) {
+    const newest = await api.trades(this.#ticker, PAGE);
+    this.#tape.renew(newest);
+    this.#list.show(this.#entry.trades);
+    this.#line.show(this.#tape.trades);
+    const isLastThere = Date.parse(newest.trades[0]?.time) >= time;
+    this.#trades.note(isLastThere && (newest.next_cursor !== null || newest.trades.length >= count));
+  }
+
+  async #renewPrices(count) {
+    const prices = await api.prices(this.#ticker, BUCKETS);
+    this.#bars.show(prices, this.#entry.price);
+    const counted = prices.prices.reduce((sum, row) => sum + row.trade_count, 0);
+    this.#prices.note(counted >= count, { leastMs: PRICES_LEAST_MS });
   }
 
   async #loadOlder() {
+    const cursor = this.#tape.nextCursor;
     try {
-      this.#tape.extend(await api.trades(this.#ticker, PAGE, this.#tape.nextCursor));
+      const older = await api.trades(this.#ticker, PAGE, cursor);
+      if (cursor === this.#tape.nextCursor) this.#tape.extend(older); // else the tape ends elsewhere now
     } catch (error) {
-      this.#error.hidden = false;
-      setText(this.#error, error.message);
+      this.#say(error.message);
     }
+  }
+
+  #say(text) {
+    this.#error.hidden = false;
+    setText(this.#error, text);
   }
 }
 

@@ -2,33 +2,34 @@
 
 const MAX_TRADES = 2_000;
 
+/** Ids are unique within a source only. */
+export const keyOf = ({ source, id }) => `${source}\n${id}`;
+
 export class Tape {
   trades = [];
   nextCursor = null;
 
-  /**
-   * Takes the newest page again. Gives how many trades are new before the rest, so that a reader of older
-   * ones can stay where he is. Where more came than a page holds, what was loaded before is dropped.
-   */
+  /** Takes the newest page again. Where more came than a page holds, what was loaded before is dropped. */
   renew({ trades, next_cursor: nextCursor }) {
-    const lastId = trades.at(-1)?.id;
-    const joint = this.trades.findIndex((trade) => trade.id === lastId);
-    const before = this.trades.length;
-    if (joint < 0) {
-      this.trades = trades;
-      this.nextCursor = nextCursor;
-      return 0;
-    }
-    const older = this.trades.slice(joint + 1);
-    this.trades = [...trades, ...older].slice(0, MAX_TRADES);
-    return Math.max(0, this.trades.length - before);
+    const joint = trades.length ? this.indexOf(keyOf(trades.at(-1))) : -1;
+    const older = joint < 0 ? [] : this.trades.slice(joint + 1);
+    this.#take([...trades, ...older], older.length ? this.nextCursor : nextCursor);
   }
 
   /** Takes the page that follows. */
   extend({ trades, next_cursor: nextCursor }) {
-    const known = new Set(this.trades.map((trade) => trade.id));
-    this.trades = [...this.trades, ...trades.filter((trade) => !known.has(trade.id))];
-    this.nextCursor = this.trades.length < MAX_TRADES ? nextCursor : null;
+    const known = new Set(this.trades.map(keyOf));
+    this.#take([...this.trades, ...trades.filter((trade) => !known.has(keyOf(trade)))], nextCursor);
+  }
+
+  indexOf(key) {
+    return this.trades.findIndex((trade) => keyOf(trade) === key);
+  }
+
+  /** A cursor goes on after the last trade, so a tape that was cut has none. */
+  #take(trades, nextCursor) {
+    this.trades = trades.slice(0, MAX_TRADES);
+    this.nextCursor = this.isFull ? null : nextCursor;
   }
 
   get isFull() {

@@ -2,6 +2,7 @@
 
 import { arrange, element, setText } from "./dom.js";
 import { formatCount, formatPreciseTime, formatPrice } from "./format.js";
+import { keyOf } from "./tape.js";
 
 const PAGE = 10;
 
@@ -25,9 +26,9 @@ export class TradeList extends HTMLElement {
     const caption = element("caption", { textContent: "Trades, newest first" });
     const table = element("table", {}, caption, element("thead", {}, element("tr", {}, ...heads)), this.#body);
     this.#buttons = {
-      newest: this.#button("Newest", () => this.#go(0)),
-      newer: this.#button("Newer", () => this.#go(this.#start - PAGE)),
-      older: this.#button("Older", () => this.#go(this.#start + PAGE)),
+      newest: this.#button("Newest", () => this.#step(-Infinity)),
+      newer: this.#button("Newer", () => this.#step(-PAGE)),
+      older: this.#button("Older", () => this.#step(PAGE)),
     };
     const { newest, newer, older } = this.#buttons;
     const pager = element("div", { className: "pager", role: "group", ariaLabel: `Pages of ${ticker}'s trades` });
@@ -42,17 +43,26 @@ export class TradeList extends HTMLElement {
     return button;
   }
 
-  /** Draws the tape, to which `added` trades came in front, of `total` there are. */
-  show(added, total) {
+  /** Draws the tape as it is now, of `total` trades. A reader of older ones stays at those. */
+  show(total) {
     this.#total = total;
-    if (this.#start > 0) this.#start += added;
+    if (this.#start > 0) {
+      const [first] = this.#rows.keys();
+      const place = this.#tape.indexOf(first);
+      this.#start = place < 0 ? Math.min(this.#start, this.#lastStart) : place;
+    }
     this.#draw();
   }
 
-  async #go(start) {
-    this.#start = Math.max(0, start);
-    if (this.#start + PAGE > this.#tape.trades.length && this.#tape.nextCursor) await this.#loadMore();
-    this.#start = Math.max(0, Math.min(this.#start, this.#tape.trades.length - 1));
+  get #lastStart() {
+    return Math.max(0, this.#tape.trades.length - PAGE);
+  }
+
+  /** So many trades on, from where the reader is once they are loaded. */
+  async #step(by) {
+    const isLoaded = this.#start + by + PAGE <= this.#tape.trades.length;
+    if (!isLoaded && this.#tape.nextCursor) await this.#loadMore();
+    this.#start = Math.max(0, Math.min(this.#start + by, this.#tape.trades.length - 1));
     this.#draw();
   }
 
@@ -62,14 +72,13 @@ export class TradeList extends HTMLElement {
     this.#rows = new Map(page.map((trade) => [keyOf(trade), this.#rows.get(keyOf(trade)) ?? makeRow(trade)]));
     arrange(this.#body, [...this.#rows.values()]);
     const end = this.#start + page.length;
-    setText(this.#where, page.length ? `${formatCount(this.#start + 1)}–${formatCount(end)} of ${formatCount(this.#total)}` : "none yet");
+    const where = `${formatCount(this.#start + 1)}–${formatCount(end)} of ${formatCount(this.#total)}`;
+    setText(this.#where, page.length ? where : "none stored");
     this.#buttons.newest.disabled = this.#buttons.newer.disabled = this.#start === 0;
     this.#buttons.older.disabled = end >= trades.length && !nextCursor;
     this.#buttons.older.title = isFull ? "older ones: GET /v1/tickers/…/trades" : "";
   }
 }
-
-const keyOf = ({ source, id }) => `${source}\n${id}`;
 
 function makeRow(trade) {
   const ms = Date.parse(trade.time);

@@ -97,10 +97,10 @@ def test_only_the_last_prices_are_remembered(run: Any) -> None:
 
 TAPE = """({ Tape }, pages) => {
   const tape = new Tape();
-  const page = (ids, next = null) => ({ trades: ids.map((id) => ({ id })), next_cursor: next });
+  const page = (ids, next = null) => ({ trades: ids.map((id) => ({ source: "s", id })), next_cursor: next });
   return pages.map(([verb, ids, next]) => {
-    const added = tape[verb](page(ids, next));
-    return [added ?? null, tape.trades.map(({ id }) => id), tape.nextCursor];
+    tape[verb](page(ids, next));
+    return [tape.trades.map(({ id }) => id), tape.nextCursor];
   });
 }"""
 
@@ -114,12 +114,64 @@ def test_the_tape_joins_new_trades_to_those_that_are_there(run: Any) -> None:
         ["renew", [7, 6, 5.5, 5], "x"],
     ]
     assert run("tape", TAPE, pages) == [
-        [0, [5, 4, 3], "c3"],
-        [None, [5, 4, 3, 2, 1], None],
-        [2, [7, 6, 5, 4, 3, 2, 1], None],
-        [0, [7, 6, 5.5], "c5"],
-        [0, [7, 6, 5.5, 5], "x"],
+        [[5, 4, 3], "c3"],
+        [[5, 4, 3, 2, 1], None],
+        [[7, 6, 5, 4, 3, 2, 1], None],
+        [[7, 6, 5.5], "c5"],
+        [[7, 6, 5.5, 5], "x"],
     ]
+
+
+def test_a_tape_that_was_cut_leads_to_no_older_trades(run: Any) -> None:
+    pages = [
+        ["renew", list(range(1_999, 0, -1)), "c1"],
+        ["renew", list(range(2_001, 100, -1)), "c101"],
+    ]
+    before, after = run("tape", TAPE, pages)
+    assert before[1] == "c1"
+    assert after == [list(range(2_001, 1, -1)), None]  # c1 leads past the one that was cut
+
+
+def test_trades_of_two_sources_with_one_id_are_two(run: Any) -> None:
+    told = run(
+        "tape",
+        """({ Tape }) => {
+          const tape = new Tape();
+          const make = (text) => [...text].map((source) => ({ source, id: "1" }));
+          tape.renew({ trades: make("dcb"), next_cursor: "b" });
+          tape.extend({ trades: make("a"), next_cursor: null });
+          tape.renew({ trades: make("edc"), next_cursor: "c" });
+          return tape.trades.map(({ source }) => source).join("");
+        }""",
+    )
+    assert told == "edcba"
+
+
+RENEWAL = """({ Renewal }, answers) => {
+  const renewal = new Renewal();
+  const asked = [];
+  for (let now = 0; now <= 600_000; now += 500) {
+    const [version, isUpToDate, leastMs = 0] = answers(now);
+    if (!renewal.isDue(version, now)) continue;
+    asked.push(now / 1_000);
+    renewal.note(isUpToDate, { leastMs, now });
+  }
+  return asked;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ("() => [1, true]", [0]),
+        ("(now) => [1, now >= 3_000]", [0, 1, 3]),
+        ("() => [1, false]", [0, 1, 3, 7, 15, 31, 63]),
+        ("(now) => [now < 100_000 ? 1 : 2, now >= 101_000]", [0, 1, 3, 7, 15, 31, 63, 100, 101]),
+        ("(now) => [Math.min(now, 5_000), true, 2_000]", [0, 2, 4, 6]),
+    ],
+)
+def test_what_is_behind_is_asked_for_again_ever_more_seldom(run: Any, answers: str, asked: list[int]) -> None:
+    assert run("renewal", f"(module) => ({RENEWAL})(module, {answers})") == asked
 
 
 TAIL = """({ Tail, matches, verdictsOf }, deliveries) => {

@@ -1,10 +1,12 @@
 """An opened symbol: trades, volume by price, price line, and whether they add up."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Pipeline, wait
+from tests.browser.conftest import Pipeline, Tab, wait
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +28,49 @@ def test_trades_come_live_newest_first(page: Any, pipeline: Pipeline) -> None:
     cells = panel.locator("trade-list tbody tr").first.locator("td").all_inner_texts()
     assert cells[1:] == ["11.5000", "1,234", newest]
     panel.get_by_text("4 trades add up to the aggregate").wait_for()
+
+
+def hold_back(page: Any, ticker: str, choose: Callable[[list[Any]], list[Any]]) -> None:
+    """The page gets only the trades that are chosen of each answer."""
+
+    def answer(route: Any) -> None:
+        fetched = route.fetch()
+        told = json.loads(fetched.text())
+        route.fulfill(response=fetched, json={**told, "trades": choose(told["trades"])})
+
+    page.route(f"**/v1/tickers/{ticker}/trades?*", answer)
+
+
+def test_a_trade_that_is_stored_after_it_was_counted_is_shown(page: Any, pipeline: Pipeline) -> None:
+    now_ms = int(page.evaluate("Date.now()"))
+    trade = {"ticker": "ZQTARDY", "price": "3.00"}
+    pipeline.trades(
+        [{**trade, "volume": 1 + place, "timestamp": now_ms - 300 + place} for place in range(250)]
+    )
+    pipeline.until_traded("ZQTARDY", 250)
+    is_late = True
+    hold_back(
+        page, "ZQTARDY", lambda trades: [each for each in trades if each["volume"] < 250 or not is_late]
+    )
+    panel = open_symbol(page, pipeline, "ZQTARDY")
+    newest = panel.locator("trade-list tbody td:nth-child(3)").first
+    panel.locator(".badge[data-state=differs]").wait_for()
+    assert newest.inner_text() == "249"
+    is_late = False
+    panel.get_by_text("250 trades add up to the aggregate").wait_for()
+    panel.locator("trade-list tbody tr").first.get_by_text("250", exact=True).wait_for()
+
+
+def test_trades_that_were_let_go_are_not_asked_for_without_end(tab: Tab, pipeline: Pipeline) -> None:
+    page = tab.open()
+    for place in range(5):
+        pipeline.trade("ZQGONE", "4.00", volume=1 + place)
+    pipeline.until_traded("ZQGONE", 5)
+    hold_back(page, "ZQGONE", lambda trades: [each for each in trades if each["volume"] > 1])
+    panel = open_symbol(page, pipeline, "ZQGONE")
+    panel.get_by_text("4 of 5 trades stored: older ones may have been let go").wait_for()
+    assert 1 < tab.asked("/ZQGONE/trades?limit=200") <= 7
+    assert tab.asked("/ZQGONE/prices") == 1
 
 
 def test_bars_are_the_volume_by_price(page: Any, pipeline: Pipeline) -> None:
