@@ -1,7 +1,7 @@
 // One event in the tail. Opens to all that is known of it.
 
 import { element, setText } from "./dom.js";
-import { formatPreciseTime } from "./format.js";
+import { formatCount, formatPreciseTime } from "./format.js";
 import { makeAttributes, makeData, summarize } from "./payload.js";
 import { verdictsOf } from "./tail.js";
 import { makeVerdict } from "./verdict.js";
@@ -27,9 +27,9 @@ export class EventItem {
   }
 
   show(event) {
-    if (event === this.#event && event.deliveries.size === this.#count) return;
+    if (event === this.#event && event.count === this.#count) return;
     this.#event = event;
-    this.#count = event.deliveries.size;
+    this.#count = event.count;
     const { attributes, data, time } = event.latest;
     this.#time.dateTime = time;
     setText(this.#time, formatPreciseTime(Date.parse(time)));
@@ -55,5 +55,7 @@ function makeDeliveries(event) {
     if (delivery.reason) item.append(element("p", { className: "reason", textContent: delivery.reason }));
     list.append(item);
   }
-  return element("div", {}, element("h4", { textContent: "Deliveries seen" }), list);
+  const left = event.count - event.deliveries.size;
+  const heading = `Deliveries seen${left ? `, the last ${event.deliveries.size} of ${formatCount(event.count)}` : ""}`;
+  return element("div", {}, element("h4", { textContent: heading }), list);
 }

@@ -178,10 +178,11 @@ TAIL = """({ Tail, matches, verdictsOf }, deliveries) => {
   const tail = new Tail();
   const make = ([id, name, time, verdict]) => ({ function: name, time, verdict, reason: "",
     attributes: { source: "s", id }, data: { text: "{}" } });
-  const added = deliveries.map((some) => tail.merge(some.map(make)));
+  for (const some of deliveries) tail.merge(some.map(make));
   const events = tail.events().map((event) => [event.latest.attributes.id,
     verdictsOf(event).map((delivery) => [delivery.function, delivery.verdict, delivery.times])]);
-  return { added, events, found: tail.events().filter((event) => matches(event, " DUPL ")).length };
+  const kept = tail.events().map((event) => [event.count, event.deliveries.size]);
+  return { kept, events, found: tail.events().filter((event) => matches(event, " DUPL ")).length };
 }"""
 
 
@@ -193,12 +194,20 @@ def test_the_tail_puts_deliveries_of_an_event_together(run: Any) -> None:
     ]
     later = [["1", "store", "t3", "STORED"], *first, ["2", "count", "t1", "DUPLICATE"]]
     told = run("tail", TAIL, [first, first, later])
-    assert told["added"] == [3, 0, 2]
+    assert told["kept"] == [[3, 3], [2, 2]]
     assert told["events"] == [
         ["1", [["count", "COUNTED", 1], ["store", "STORED", 2]]],
         ["2", [["count", "DUPLICATE", 1], ["store", "STORED", 1]]],
     ]
     assert told["found"] == 1
+
+
+def test_of_an_event_that_is_delivered_for_ever_the_last_deliveries_are_kept(run: Any) -> None:
+    late = [["1", "count", f"t{place:02}", "UNAVAILABLE"] for place in range(60, 10, -1)]
+    stored = ["1", "store", "t01", "STORED"]
+    told = run("tail", TAIL, [[*late[20:], stored], [*late, stored], [*late, stored]])
+    assert told["kept"] == [[51, 20]]
+    assert told["events"] == [["1", [["count", "UNAVAILABLE", 50], ["store", "STORED", 1]]]]
 
 
 @pytest.mark.parametrize(
