@@ -46,7 +46,11 @@ export class LettersView extends HTMLElement {
   #draw(letters) {
     // What was sent again from here stays in sight, with the broker's answer.
     const keys = new Set(letters.map((letter) => letter.key));
-    for (const [key, item] of this.#items) if (!keys.has(key) && !item.hasAnswer) this.#items.delete(key);
+    for (const [key, item] of this.#items) {
+      if (keys.has(key)) continue;
+      if (item.isKept) item.leave();
+      else this.#items.delete(key);
+    }
     for (const letter of letters.toReversed()) {
       this.#itemOf(letter.key).show({ ...letter, from: this.#destinations.nameOf(letter.destination) });
     }
@@ -74,17 +78,19 @@ class LetterItem {
   #time = element("time");
   #what = element("span", { className: "line" });
   #from = element("span", { className: "from" });
+  #mark = element("span", { className: "verdict", textContent: "sent again", hidden: true });
   #reason = element("p", { className: "reason" });
   #answer = element("p", { className: "answer", role: "status" });
   #button = element("button", { type: "button", className: "button small", textContent: "Replay" });
   #body = element("div", { className: "event-body" });
   #details = element("details", {}, element("summary", { textContent: "Event" }), this.#body);
-  hasAnswer = false;
+  #isSent = false; // from here, and taken by the broker
+  isKept = false;
   node = element("li", { className: "letter" });
 
   constructor(onReplay) {
     this.#onReplay = onReplay;
-    const head = element("div", { className: "letter-head" }, this.#time, this.#what, this.#from, this.#button);
+    const head = element("div", { className: "letter-head" }, this.#time, this.#what, this.#from, this.#mark, this.#button);
     this.node.append(head, this.#reason, this.#answer, this.#details);
     this.#button.addEventListener("click", () => this.#replay());
   }
@@ -93,10 +99,16 @@ class LetterItem {
     return this.#letter.received;
   }
 
+  /** It waits no longer. */
+  leave() {
+    this.show({ ...this.#letter, replayed: this.#letter.replayed ?? new Date().toISOString() });
+  }
+
   show(letter) {
-    const isSame = JSON.stringify(letter) === JSON.stringify(this.#letter);
+    const before = this.#letter;
+    if (JSON.stringify(letter) === JSON.stringify(before)) return;
     this.#letter = letter;
-    if (isSame) return;
+    this.#showState(letter, before);
     const { attributes, data, destination, from, received, reason, status, replayed } = letter;
     setText(this.#time, formatTime(Date.parse(received)));
     this.#time.dateTime = received;
@@ -106,19 +118,27 @@ class LetterItem {
     setText(this.#reason, reason || "The broker gave no reason.");
     this.#button.ariaLabel = `Replay ${attributes.id ?? "this event"}`;
     setText(this.#button, replayed ? "Replay again" : "Replay");
-    if (replayed && !this.hasAnswer) setText(this.#answer, `Sent again at ${formatTime(Date.parse(replayed))}.`);
     this.#body.replaceChildren(makeAttributes(attributes), makeData(data));
+  }
+
+  #showState({ received, replayed }, before) {
+    this.node.dataset.state = replayed ? "sent" : "waiting";
+    this.#mark.hidden = !replayed;
+    const isBack = this.#isSent && !replayed && (before.replayed || before.received !== received);
+    if (isBack) setText(this.#answer, "It failed again, and waits again.");
+    else if (replayed && !this.isKept) setText(this.#answer, `Sent again at ${formatTime(Date.parse(replayed))}.`);
   }
 
   async #replay() {
     this.#button.disabled = true;
+    this.isKept = true;
     try {
       const { broker } = await api.replay(this.#letter.key);
+      this.#isSent = true;
       setText(this.#answer, `Sent again: the broker answered ${broker.status}. If it fails again, it comes back here.`);
     } catch (error) {
       setText(this.#answer, error.message);
     }
-    this.hasAnswer = true;
     this.#button.disabled = false;
     this.#onReplay();
   }

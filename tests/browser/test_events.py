@@ -1,5 +1,6 @@
 """Raw events with their verdicts, the form that sends trades, and the dead letters."""
 
+import json
 import re
 from typing import Any
 
@@ -150,6 +151,28 @@ def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline
     letter.get_by_text(event_id).first.wait_for()
     letter.get_by_role("button", name="Replay").click()
     letter.get_by_text("Sent again: the broker answered 202").wait_for()
+
+
+def test_a_dead_letter_that_was_sent_again_looks_so_until_it_is_back(tab: Tab, pipeline: Pipeline) -> None:
+    event_id = pipeline.send(
+        "trade.executed.v1", {"ticker": "ZQBACK", "price": 1, "volume": 0, "timestamp": 1}
+    )
+    pipeline.until(
+        lambda: event_id in json.dumps(pipeline.read("/v1/dead-letters?limit=100")), "a dead letter"
+    )
+    page = tab.open("/?view=letters")
+    letter = page.locator(".letter", has_text="ZQBACK").first
+    letter.wait_for()
+    others = pipeline.read("/v1/dead-letters?limit=100")["dead_letters"]
+    mine = [each for each in others if each["attributes"]["id"] == event_id]
+    told = {"dead_letters": [each for each in others if each not in mine]}
+    page.route("**/v1/dead-letters?*", lambda route: route.fulfill(json=told))
+    page.route("**/replay", lambda route: route.fulfill(json={"broker": {"status": 202, "text": ""}}))
+    letter.get_by_role("button", name="Replay").click()
+    page.locator(".letter[data-state=sent]").get_by_text("sent again", exact=True).wait_for()
+    told["dead_letters"] = [{**each, "received": "2030-01-01T00:00:00.000Z"} for each in mine]
+    page.locator(".letter[data-state=waiting]").get_by_text("It failed again").wait_for()
+    assert page.locator(".letter[data-state=sent]").count() == 0
 
 
 def test_a_view_that_is_not_shown_asks_nothing(tab: Tab) -> None:
