@@ -2,14 +2,15 @@
 
 import { element, setText } from "./dom.js";
 import { formatPreciseTime } from "./format.js";
+import { seen } from "./poller.js";
+import { deliveryKey } from "./tail.js";
 import { makeVerdict } from "./verdict.js";
 
 const EXPECTED = ["store_trade", "update_summary"]; // the functions that get every trade
 const LATE = "UNAVAILABLE"; // the broker tries again
-const PAUSE_MS = 200;
+const PAUSE_MS = 200; // at first
+const MAX_PAUSE_MS = 2_000;
 const PATIENCE_MS = 30_000; // functions may have to start first
-
-const deliveryKey = ({ function: name, time, verdict }) => `${name} ${time} ${verdict}`;
 
 export class Fate {
   #event;
@@ -31,11 +32,13 @@ export class Fate {
     this.node.dataset.kind = kind;
   }
 
-  /** Returns when the broker has answered; verdicts are shown as they come after that. */
+  /** Returns when the broker has answered: whether it took the event. Verdicts are shown as they come after that. */
   async send(api) {
     this.#say("sending …", "sending");
-    if (await this.#post(api)) this.settled = this.#watch(api);
+    const isSent = await this.#post(api);
+    if (isSent) this.settled = this.#watch(api);
     else this.#say("not sent", "done");
+    return isSent;
   }
 
   /** False when there was no answer, or a refusal. */
@@ -55,20 +58,23 @@ export class Fate {
 
   async #watch(api) {
     this.#say("waiting for verdicts …", "waiting");
-    const seen = new Map();
-    const done = () => [...seen.values()].filter(({ verdict }) => verdict !== LATE).map(({ function: name }) => name);
+    const found = new Map();
+    const done = () => [...found.values()].filter(({ verdict }) => verdict !== LATE).map(({ function: name }) => name);
     const isComplete = () => EXPECTED.every((name) => done().includes(name));
     const deadline = performance.now() + PATIENCE_MS;
+    let pauseMs = PAUSE_MS;
     while (!isComplete() && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await seen();
+      pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5);
       for (const delivery of await this.#deliveries(api).catch(() => [])) {
         const key = deliveryKey(delivery);
-        if (this.#before.has(key) || seen.has(key)) continue;
-        seen.set(key, delivery);
+        if (this.#before.has(key) || found.has(key)) continue;
+        found.set(key, delivery);
         this.#showVerdict(delivery);
       }
     }
-    this.#showWhereNext([...seen.values()]);
+    this.#showWhereNext([...found.values()]);
     this.#say(isComplete() ? "done" : "no more verdicts were seen", "done");
   }
 

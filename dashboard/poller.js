@@ -79,3 +79,9 @@ export class Poller {
     return Math.min(MAX_BACKOFF_MS, 500 * 2 ** this.#failures) * (0.75 + Math.random() / 2);
   }
 }
+
+/** Until the page is looked at. */
+export function seen() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true })).then(seen);
+}

@@ -20,6 +20,7 @@ export class SendForm extends HTMLElement {
   #store;
   #last = null; // the last valid event that was sent
   #fate = null; // of what was sent last
+  #nextId = makeId(); // of the event that the command would send
   #isPriceTheirs = false; // the user has written a price
   #parts = {};
 
@@ -39,6 +40,7 @@ export class SendForm extends HTMLElement {
       this.suggest();
     });
     this.#parts.copy.addEventListener("click", () => this.#copy());
+    this.#parts.curl.closest("details").addEventListener("toggle", () => this.#renewCommand());
     this.suggest();
     return this;
   }
@@ -61,29 +63,31 @@ export class SendForm extends HTMLElement {
 
   #explain() {
     setText(this.#parts.explain, EXPLAINS[this.#kind]);
-    setText(this.#parts.curl, toCurl(this.#make(makeEvent("any-new-id", this.#trade()))));
+    setText(this.#parts.curl, toCurl(this.#make(makeEvent(this.#nextId, this.#trade()))));
+  }
+
+  /** Another trade under the same id would be a conflict: each command that is shown or copied has its own. */
+  #renewCommand() {
+    this.#nextId = makeId();
+    this.#explain();
   }
 
   /** The event of the chosen kind, made from a valid one. */
-  #make(event) {
-    if (this.#kind === "broken") return makeBroken(event);
+  #make(event, kind = this.#kind) {
+    if (kind === "broken") return makeBroken(event);
     const known = this.#last ?? event;
-    if (this.#kind === "duplicate") return makeDuplicate(known);
-    return this.#kind === "conflict" ? makeConflict(known) : event;
+    if (kind === "duplicate") return makeDuplicate(known);
+    return kind === "conflict" ? makeConflict(known) : event;
   }
 
   async #send() {
     this.#parts.send.disabled = true;
     const valid = makeEvent(makeId(), this.#trade());
     const needsOriginal = ["duplicate", "conflict"].includes(this.#kind);
-    if (needsOriginal && !this.#last) {
-      await this.#deliver(valid, "valid");
-      this.#last = valid;
-    }
-    const [kind, event] = [this.#kind, this.#make(valid)];
+    const kind = this.#kind;
+    if (needsOriginal && !this.#last) await this.#deliver(valid, "valid");
     if (needsOriginal) await this.#fate?.settled; // else the two would overtake each other
-    await this.#deliver(event, kind);
-    if (kind === "valid") this.#last = event;
+    if (!needsOriginal || this.#last) await this.#deliver(this.#make(valid, kind), kind);
     this.#parts.send.disabled = false;
   }
 
@@ -91,12 +95,14 @@ export class SendForm extends HTMLElement {
     this.#fate = new Fate(event, kind, this.#address);
     this.#parts.fates.prepend(this.#fate.node);
     while (this.#parts.fates.children.length > MAX_FATES) this.#parts.fates.lastElementChild.remove();
-    await this.#fate.send(api);
+    const isSent = await this.#fate.send(api);
+    if (isSent && kind === "valid") this.#last = event;
     this.#onSent();
     this.#fate.settled.then(this.#onSent);
   }
 
   async #copy() {
+    this.#renewCommand();
     const text = this.#parts.curl.textContent;
     try {
       await navigator.clipboard.writeText(text);

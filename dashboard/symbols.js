@@ -5,7 +5,7 @@ import { element, setText } from "./dom.js";
 import { formatCount } from "./format.js";
 import { ListKeys } from "./keyboard.js";
 import { firstOrder, select } from "./order.js";
-import { makeEvent, toCurl } from "./sample.js";
+import { makeEvent, makeId, toCurl } from "./sample.js";
 import "./table.js";
 
 const ORDER_OF = ["q", "sort", "order", "rows", "page"];
@@ -146,7 +146,7 @@ export class SymbolsView extends HTMLElement {
 
 /** What to do when no trade has come yet. */
 function sayNone() {
-  const event = makeEvent("my-first-trade", { ticker: "ASPS", price: "32.1000", volume: 100 });
+  const event = makeEvent(makeId(), { ticker: "ASPS", price: "32.1000", volume: 100 });
   return [
     element("h2", { textContent: "No trade has been counted yet" }),
     element("p", { textContent: "Start a generator with tradewind generate, or send a trade yourself:" }),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Pipeline, Tab, until, wait
+from tests.browser.test_feed import HIDE
 
 pytestmark = pytest.mark.browser
 
@@ -62,6 +63,55 @@ def test_a_duplicate_of_nothing_sends_its_original_first(tab: Tab) -> None:
     fill(page, "ZQTWICE")
     send(page, "duplicate")
     assert [fate.get_attribute("data-kind") for fate in page.locator(".fate").all()] == ["duplicate", "valid"]
+
+
+def test_what_could_not_be_sent_is_no_original(tab: Tab) -> None:
+    page = tab.open("/?view=events")
+    fill(page, "ZQUNSENT")
+    refused = {"status": 503, "text": "not now"}
+
+    def refuse(route: Any) -> None:
+        if route.request.method == "POST":
+            route.fulfill(json=refused)
+        else:
+            route.continue_()
+
+    page.route("**/v1/events*", refuse)
+    send(page, "valid").get_by_text("not sent").wait_for()
+    send(page, "duplicate").get_by_text("not sent").wait_for()
+    kinds = "[...document.querySelectorAll('.fate')].map((fate) => fate.dataset.kind)"
+    assert page.evaluate(kinds) == ["valid", "valid"]
+    page.unroute("**/v1/events*")
+    assert {"store-trade DUPLICATE", "update-summary DUPLICATE"} <= verdicts(send(page, "duplicate"))
+    assert page.evaluate(kinds) == ["duplicate", "valid", "valid", "valid"]
+
+
+def test_each_command_has_an_id_of_its_own(tab: Tab) -> None:
+    page = tab.open("/?view=events")
+    command = page.locator("[data-part=curl]")
+    page.get_by_text("The same with curl").click()
+    shown = re.search(r'"id":"(page-[^"]+)"', command.inner_text())
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name=re.compile("Copied|Selected")).wait_for()
+    copied = re.search(r'"id":"(page-[^"]+)"', command.inner_text())
+    assert shown
+    assert copied
+    assert shown[1] != copied[1]
+
+
+def test_verdicts_are_not_asked_for_while_nobody_looks(tab: Tab) -> None:
+    page = tab.open("/?view=events")
+    fill(page, "ZQUNSEEN")
+    page.route("**/v1/events?source=*", lambda route: route.fulfill(json={"events": []}))
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_text("waiting for verdicts").wait_for()
+    page.evaluate(HIDE, True)
+    asked = tab.settle("/v1/events")
+    assert page.locator(".fate").get_attribute("data-state") == "waiting"
+    page.unroute("**/v1/events?source=*")
+    page.evaluate(HIDE, False)
+    page.locator(".fate").get_by_text("done").wait_for()
+    assert tab.asked("/v1/events") > asked
 
 
 def test_the_tail_shows_attributes_data_and_deliveries(tab: Tab, pipeline: Pipeline) -> None:
