@@ -12,11 +12,12 @@ import { setUpTheme } from "./theme.js";
 
 const address = new Address();
 const store = new TickerStore();
+let wasLoaded = false;
 const feed = new Feed(store, () => {
   masthead.show();
-  if (feed.isLoaded && !symbols.isLoaded) send.suggest();
-  symbols.isLoaded = feed.isLoaded;
-  symbols.show();
+  symbols.renew();
+  if (store.isLoaded && !wasLoaded) send.suggest();
+  wasLoaded = store.isLoaded;
 });
 const masthead = new Masthead(feed);
 

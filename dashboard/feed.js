@@ -16,9 +16,8 @@ export class Feed {
   #error = null;
   #since = Date.now();
   totals = null;
-  isLoaded = false;
 
-  /** `onTurn` is called with the changed symbols after each turn, also after one that failed. */
+  /** `onTurn` is called after each turn, also after one that failed. */
   constructor(store, onTurn) {
     this.#store = store;
     this.#onTurn = onTurn;
@@ -43,25 +42,23 @@ export class Feed {
   }
 
   async #turn() {
-    const changed = new Set();
     const flashes = Date.now() - this.#freshMs < QUIET_AFTER_MS;
     let more = true;
     while (more) {
       const answer = await api.changes(this.#cursor);
-      for (const ticker of this.#store.merge(answer, { flashes })) changed.add(ticker);
+      this.#store.merge(answer, { flashes });
       this.#cursor = answer.cursor;
       more = answer.more;
     }
-    this.isLoaded = true;
     this.#freshMs = Date.now();
     this.#error = null;
-    this.#onTurn(changed);
+    this.#onTurn();
     this.totals = await api.totals();
-    this.#onTurn(new Set());
+    this.#onTurn();
   }
 
   #fail(error) {
     this.#error = error;
-    this.#onTurn(new Set());
+    this.#onTurn();
   }
 }

@@ -7,6 +7,7 @@ export class TickerStore {
   #entries = new Map();
   #seen = null; // tickers of an answer that starts over, until its last part has come
   version = 0; // grows with every change
+  isLoaded = false; // the server has told all symbols
 
   get size() {
     return this.#entries.size;
@@ -21,27 +22,27 @@ export class TickerStore {
   }
 
   /**
-   * Takes an answer to changed_since. Gives the tickers that changed. `flashes` false: price changes are
-   * taken silently, as after a long pause.
+   * Takes an answer to changed_since. `flashes` false: price changes are taken silently, as after a long pause.
    */
   merge({ tickers, more, reset }, { now = Date.now(), flashes = true } = {}) {
     if (reset) this.#seen = new Set();
-    const changed = new Set();
     for (const row of tickers) {
       this.#seen?.add(row.ticker);
       const entry = this.#entries.get(row.ticker);
       if (!entry) this.#entries.set(row.ticker, makeEntry(row));
       else update(entry, row, flashes ? now : null);
-      changed.add(row.ticker);
     }
-    if (!more && this.#seen) {
-      for (const ticker of this.#entries.keys()) {
-        if (!this.#seen.has(ticker) && this.#entries.delete(ticker)) changed.add(ticker);
-      }
-      this.#seen = null;
-    }
-    if (changed.size) this.version += 1;
-    return changed;
+    if (tickers.length) this.version += 1;
+    if (!more) this.#finish();
+  }
+
+  /** All of an answer has come: what it started over without is gone. */
+  #finish() {
+    if (this.isLoaded && !this.#seen) return;
+    this.isLoaded = true;
+    this.version += 1;
+    for (const ticker of this.#entries.keys()) if (this.#seen?.has(ticker) === false) this.#entries.delete(ticker);
+    this.#seen = null;
   }
 }
 

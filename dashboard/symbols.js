@@ -23,7 +23,7 @@ export class SymbolsView extends HTMLElement {
   #count;
   #breadth;
   #empty;
-  isLoaded = false; // the server has told all symbols
+  #drawn = -1; // the store's version
 
   setUp(store, address) {
     this.#store = store;
@@ -73,10 +73,16 @@ export class SymbolsView extends HTMLElement {
     this.show({ toTop: ORDER_OF.some((name) => before[name] !== state[name]) });
   }
 
+  /** Draws the list again if anything has changed. */
+  renew() {
+    if (this.#store.version !== this.#drawn) this.show();
+  }
+
   /** Draws the list as the store and the address say. */
   show({ toTop = false } = {}) {
     const { state } = this.#address;
     if (state.view !== "symbols") return;
+    this.#drawn = this.#store.version;
     for (const [field, value] of [[this.#search, state.q], [this.#rows, state.rows], [this.#sort, state.sort]]) {
       if (field.value !== value) field.value = value; // a field that is in use is left alone
     }
@@ -112,7 +118,7 @@ export class SymbolsView extends HTMLElement {
   #showCount(found) {
     const all = this.#store.size;
     const text = found === all ? `${formatCount(all)} symbols` : `${formatCount(found)} of ${formatCount(all)} symbols`;
-    setText(this.#count, this.isLoaded ? text : "");
+    setText(this.#count, this.#store.isLoaded ? text : "");
   }
 
   #showBreadth(found) {
@@ -126,7 +132,7 @@ export class SymbolsView extends HTMLElement {
 
   #showEmpty(found) {
     const { q } = this.#address.state;
-    const state = found ? "" : !this.isLoaded ? "loading" : this.#store.size ? `nothing ${q}` : "none";
+    const state = found ? "" : !this.#store.isLoaded ? "loading" : this.#store.size ? `nothing ${q}` : "none";
     this.#table.hidden = !found;
     this.#empty.hidden = Boolean(found);
     if (this.#empty.dataset.state === state) return;

@@ -189,7 +189,7 @@ export class SymbolTable extends HTMLElement {
 
   #open(click) {
     const node = click.target.closest(".row");
-    if (!node || String(getSelection())) return;
+    if (!node || isSelectedIn(node)) return;
     this.#address.toggle(node.dataset.ticker);
   }
 
@@ -200,6 +200,12 @@ export class SymbolTable extends HTMLElement {
     }
     this.#schedule();
   }
+}
+
+/** Whether somebody has marked some of its text, as to copy it. */
+function isSelectedIn(node) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(node, true);
 }
 
 function spacer() {

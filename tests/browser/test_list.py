@@ -170,6 +170,15 @@ def test_keyboard(page: Any, symbols: list[str]) -> None:
     assert page.evaluate(focused) == page.evaluate("document.querySelector('symbol-table').list[0].ticker")
 
 
+def test_text_that_is_marked_elsewhere_does_not_keep_a_row_shut(page: Any) -> None:
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+    page.locator(".row .expander").first.press("Enter")
+    page.locator("symbol-panel").wait_for()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.row.open .cell-name'))")
+    page.locator(".row.open .cell-price").dispatch_event("click")
+    assert page.locator("symbol-panel").count() == 1
+
+
 def test_the_focus_stays_on_its_symbol_while_the_order_changes(page: Any, pipeline: Pipeline) -> None:
     for place in range(3):
         pipeline.trade(f"ZQORDER{place}", "10.00", volume=10 - place)

@@ -52,8 +52,8 @@ MERGE = """({ TickerStore }, answers) => {
   const row = ([ticker, price]) => ({ ticker, name: "", price, volume: 1, value: "1.0000", trade_count: 1,
     high: price, low: price, last_trade_time: "2026-01-31T09:30:00.000Z" });
   return answers.map(({ rows, ...rest }, now) => {
-    const changed = [...store.merge({ tickers: rows.map(row), more: false, reset: false, ...rest }, { now })];
-    return [changed, store.entries().map(({ ticker, change, flash, trail }) =>
+    store.merge({ tickers: rows.map(row), more: false, reset: false, ...rest }, { now });
+    return [store.version, store.entries().map(({ ticker, change, flash, trail }) =>
       [ticker, change, flash, trail.length])];
   });
 }"""
@@ -64,25 +64,33 @@ def test_changes_are_counted_from_what_the_page_saw_first(run: Any) -> None:
         {"rows": [["A", "1.0000"], ["B", "2.0000"]], "reset": True},
         {"rows": [["A", "1.1000"]]},
         {"rows": [["A", "1.1000"], ["C", "5.0000"]]},
+        {"rows": []},
         {"rows": [["A", "0.9000"]]},
     ]
-    assert run("store", MERGE, answers) == [
-        [["A", "B"], [["A", 0, 0, 1], ["B", 0, 0, 1]]],
-        [["A"], [["A", 0.1, 1, 2], ["B", 0, 0, 1]]],
-        [["A", "C"], [["A", 0.1, 1, 2], ["B", 0, 0, 1], ["C", 0, 0, 1]]],
-        [["A"], [["A", -0.1, -1, 3], ["B", 0, 0, 1], ["C", 0, 0, 1]]],
+    told = run("store", MERGE, answers)
+    assert [entries for _, entries in told] == [
+        [["A", 0, 0, 1], ["B", 0, 0, 1]],
+        [["A", 0.1, 1, 2], ["B", 0, 0, 1]],
+        [["A", 0.1, 1, 2], ["B", 0, 0, 1], ["C", 0, 0, 1]],
+        [["A", 0.1, 1, 2], ["B", 0, 0, 1], ["C", 0, 0, 1]],
+        [["A", -0.1, -1, 3], ["B", 0, 0, 1], ["C", 0, 0, 1]],
     ]
+    versions = [version for version, _ in told]
+    assert versions[2] == versions[3]  # nothing to draw
+    assert len(set(versions)) == len(versions) - 1
 
 
 def test_starting_over_keeps_the_first_prices_and_drops_what_is_gone(run: Any) -> None:
     answers = [
         {"rows": [["A", "1.0000"], ["B", "2.0000"]], "reset": True},
         {"rows": [["C", "1.0000"]], "reset": True, "more": True},
-        {"rows": [["A", "1.5000"]]},
+        {"rows": []},
     ]
     told = run("store", MERGE, answers)
-    assert sorted(told[2][0]) == ["A", "B"]
-    assert told[2][1] == [["A", 0.5, 1, 2], ["C", 0, 0, 1]]
+    assert [version for version, _ in told] == sorted({version for version, _ in told})
+    assert [entries for _, entries in told][2] == [["C", 0, 0, 1]]
+    answers[2] = {"rows": [["A", "1.5000"]]}
+    assert run("store", MERGE, answers)[2][1] == [["A", 0.5, 1, 2], ["C", 0, 0, 1]]
 
 
 def test_only_the_last_prices_are_remembered(run: Any) -> None:
