@@ -25,12 +25,13 @@ export const formatChange = (dollars) => sign(dollars) + formatPrice(Math.abs(do
 export const formatPercent = (percent) => `${sign(percent)}${formatValue(Math.abs(percent))}%`;
 
 /** The time of day here; with the date where it is not of today. */
-export function formatTime(ms, now = Date.now()) {
-  const day = date.format(ms);
-  return day === date.format(now) ? clock.format(ms) : `${day} ${clock.format(ms)}`;
-}
+export const formatTime = (ms, now = Date.now()) => withDate(clock, ms, now);
+export const formatPreciseTime = (ms, now = Date.now()) => withDate(preciseClock, ms, now);
 
-export const formatPreciseTime = (ms) => preciseClock.format(ms);
+function withDate(time, ms, now) {
+  const day = date.format(ms);
+  return day === date.format(now) ? time.format(ms) : `${day} ${time.format(ms)}`;
+}
 
 /** A span of time, short: 0.4 s, 12 s, 3 min, 2 h. */
 export function formatAge(ms) {

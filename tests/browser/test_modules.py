@@ -324,6 +324,16 @@ def test_numbers_are_written_for_people(run: Any, name: str, value: object, text
     assert run("format", f"(format, value) => format.{name}(value)", value) == text
 
 
+@pytest.mark.parametrize("name", ["formatTime", "formatPreciseTime"])
+def test_times_of_another_day_have_their_date(run: Any, name: str) -> None:
+    code = f"""({{ {name} }}) => {{
+      const noon = new Date(2026, 0, 31, 12, 0, 5, 7).getTime();
+      return [noon, noon + 3_600_000, noon + 86_400_000].map((now) => {name}(noon, now));
+    }}"""
+    clock = "12:00:05.007" if name == "formatPreciseTime" else "12:00:05"
+    assert run("format", code) == [clock, clock, f"2026-01-31 {clock}"]
+
+
 def test_commands_to_copy_survive_any_symbol(run: Any) -> None:
     event = "makeEvent('i', { ticker: \"O'X\", price: '1', volume: 1 })"
     command = run("sample", f"({{ makeEvent, toCurl }}) => toCurl({event}, 'http://h')")
