@@ -5,7 +5,8 @@ const integer = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const four = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
 const two = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const one = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
-const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 4 });
+const exactlyOne = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const preciseClock = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
@@ -16,13 +17,18 @@ const MINUS = "\u2212"; // as wide as a plus sign
 export const formatCount = (count) => integer.format(count);
 export const formatPrice = (dollars) => four.format(dollars);
 export const formatValue = (dollars) => two.format(dollars);
-export const formatCompact = (number) => compact.format(number);
-export const formatRate = (perSecond) => (perSecond === null ? "–" : one.format(perSecond));
+export const formatCompact = (number) => (number < 1_000 ? integer : compact).format(number);
+export const formatRate = (perSecond) => (perSecond === null ? "–" : exactlyOne.format(perSecond));
 
 const sign = (number) => (number > 0 ? "+" : number < 0 ? MINUS : "");
 
 export const formatChange = (dollars) => sign(dollars) + formatPrice(Math.abs(dollars));
-export const formatPercent = (percent) => `${sign(percent)}${formatValue(Math.abs(percent))}%`;
+
+/** What would read as zero has no sign. */
+export function formatPercent(percent) {
+  const text = formatValue(Math.abs(percent));
+  return `${Number(text) === 0 ? "" : sign(percent)}${text}%`;
+}
 
 /** The time of day here; with the date where it is not of today. */
 export const formatTime = (ms, now = Date.now()) => withDate(clock, ms, now);

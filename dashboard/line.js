@@ -12,12 +12,14 @@ export class PriceLine extends HTMLElement {
   #caption = element("figcaption");
   #area = svg("path", { class: "area" });
   #line = svg("path", { class: "line", "vector-effect": "non-scaling-stroke" });
+  #end = svg("path", { class: "end", "vector-effect": "non-scaling-stroke" });
   #mark = svg("line", { class: "mark", y1: 0, y2: HEIGHT, "vector-effect": "non-scaling-stroke" });
   #drawing = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
     this.#area,
     this.#line,
+    this.#end,
     this.#mark,
   );
   #high = element("span", { className: "high" });
@@ -43,6 +45,8 @@ export class PriceLine extends HTMLElement {
     const path = this.#points.map(({ x, y }, index) => `${index ? "L" : "M"}${x} ${y}`).join("");
     this.#line.setAttribute("d", path);
     this.#area.setAttribute("d", `${path}L${this.#points.at(-1).x} ${HEIGHT}L${this.#points[0].x} ${HEIGHT}Z`);
+    const { x, y } = this.#points.at(-1);
+    this.#end.setAttribute("d", `M${x} ${y}h0`); // a round dot, however the drawing is stretched
     const prices = points.map(({ price }) => price);
     setText(this.#high, formatPrice(Math.max(...prices)));
     setText(this.#low, formatPrice(Math.min(...prices)));

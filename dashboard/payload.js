@@ -19,7 +19,7 @@ export function summarize({ text, size, is_cut: isCut }) {
 /** The whole data, indented where it is JSON. */
 export function makeData({ text, base64, size, is_cut: isCut }) {
   const data = parse(text);
-  const shown = data === undefined ? (text ?? base64 ?? "").replaceAll("},{", "},\n{") : JSON.stringify(data, null, 2);
+  const shown = data === undefined ? (text ?? base64 ?? "").replaceAll(/(\[|},){/g, "$1\n{") : JSON.stringify(data, null, 2);
   const note = isCut ? `the first ${formatBytes((text ?? base64 ?? "").length)} of ${formatBytes(size)}` : formatBytes(size);
   return element(
     "div",
