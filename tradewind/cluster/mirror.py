@@ -6,6 +6,7 @@ that the version is too old to watch from: list again.
 """
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -104,11 +105,14 @@ def follow(source: Source, mirror: Mirror, stop: threading.Event) -> None:
             objects, version = source.list()
             mirror.replace(source.kind, objects)
             while not stop.is_set():
+                began_s, before = time.monotonic(), version
                 for event in source.watch(version):
                     version = mirror.apply(source.kind, event)
                     wait_s = FIRST_WAIT_S
                     if stop.is_set():
                         return
+                if version == before and time.monotonic() - began_s < FIRST_WAIT_S:
+                    stop.wait(FIRST_WAIT_S)  # a server that ends each watch at once is not asked without end
         except Expired:
             stop.wait(FIRST_WAIT_S / 10)
         except SourceFailed as error:

@@ -116,6 +116,22 @@ def test_trouble_is_told_and_ends_with_the_next_list() -> None:
     assert names(mirror) == ["b"]
 
 
+def test_watches_that_end_at_once_are_not_asked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror_module, "FIRST_WAIT_S", 60.0)
+    waits: list[float | None] = []
+
+    class Noting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return self.is_set()
+
+    stop = Noting()
+    script = Script(stop, ([A], "7"), [], [event("MODIFIED", "a", "8")], [])
+    follow(script, Mirror(), stop)
+    assert script.asked[:4] == ["list", "watch 7", "watch 7", "watch 8"]
+    assert waits[:2] == [60.0, 60.0]  # after the two that brought nothing, and not after the other
+
+
 def test_another_error_event_is_trouble() -> None:
     mirror = Mirror()
     with pytest.raises(SourceFailed, match="too many"):
