@@ -8,13 +8,16 @@ so a `run.json` without the lock is of a run that was killed.
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 DEFAULT_DATA = Path(".tradewind")
+LOOK_S = 0.5  # longer than a look at the lock takes
 
 
 class FolderInUse(Exception):
@@ -74,10 +77,8 @@ class DataFolder:
         except OSError as error:
             raise self._unusable(error) from None
         with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FolderInUse(self._say_who()) from None
+            if not _locks(file):
+                raise FolderInUse(self._say_who())
             try:
                 file.write(b"%d\n" % os.getpid())  # is there any room?
             except OSError as error:
@@ -129,6 +130,20 @@ class DataFolder:
             f"{self.path} is in use by another `tradewind up`{who}. "
             "Stop that one, or give this one a folder of its own: --data FOLDER"
         )
+
+
+def _locks(file: IO[bytes]) -> bool:
+    """Whether it is ours. Who looks whether it is had (`find_running`) has it for a moment."""
+    end_s = time.monotonic() + LOOK_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(LOOK_S / 50)
+        else:
+            return True
 
 
 class LogFile:

@@ -1,5 +1,6 @@
 """The data folder: lock, run.json, logs."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_second_one_is_told_who_has_it(tmp_path: Path) -> None:
         ):
             pass
         assert DataFolder(tmp_path).find_running() == RUN  # the second one took nothing away
+
+
+def test_a_look_does_not_keep_one_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tradewind query` holds the lock while it looks, and is gone when the starting one tries again."""
+    with (tmp_path / "lock").open("wb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        monkeypatch.setattr("tradewind.folder.time.sleep", lambda _: fcntl.flock(look, fcntl.LOCK_UN))
+        with DataFolder(tmp_path).locked():
+            pass
 
 
 def test_clearing_leaves_what_is_not_ours(tmp_path: Path) -> None:
