@@ -39,6 +39,7 @@ class Child:
         self._on_line = on_line
         self._on_change = on_change
         self._stop = asyncio.Event()
+        self._grace_s, self._hurry = 0.0, asyncio.Event()  # of who asked to stop
         self._subprocess: Subprocess | None = None
 
     async def run(self) -> None:
@@ -74,6 +75,8 @@ class Child:
         self.started.set()
         self._on_change(self)
         lines = asyncio.create_task(self._read_lines(subprocess.stdout)) if subprocess.stdout else None
+        if self._stop.is_set():  # asked while it was being started, when there was nothing to end yet
+            await self._end(subprocess)
         code = await subprocess.wait()
         self._signal(signal.SIGKILL)  # what it forked and left behind would keep its port and its pipe
         if lines is not None:
@@ -92,19 +95,24 @@ class Child:
             if self._on_line is not None:
                 self._on_line(line)
 
-    async def stop(self, grace_s: float) -> None:
-        """Ask it to end; kill it if it has not after `grace_s` seconds."""
+    async def stop(self, grace_s: float, hurry: asyncio.Event | None = None) -> None:
+        """Ask it to end; kill it if it has not after `grace_s` seconds, or as soon as `hurry` is set."""
+        self._grace_s, self._hurry = grace_s, hurry or self._hurry
         self._stop.set()
-        if self._subprocess is None or not self.process.alive:
-            return
+        if self._subprocess is not None and self.process.alive:
+            await self._end(self._subprocess)
+
+    async def _end(self, subprocess: Subprocess) -> None:
         self.process.stopping()
         self._on_change(self)
         with contextlib.suppress(ProcessLookupError):
-            self._subprocess.terminate()
-        try:
-            await asyncio.wait_for(self._subprocess.wait(), grace_s)
-        except TimeoutError:
+            subprocess.terminate()
+        ended, hurry = asyncio.create_task(subprocess.wait()), asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((ended, hurry), timeout=self._grace_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not ended.done():
             self._signal(signal.SIGKILL)
+        await ended
 
     def _signal(self, number: signal.Signals) -> None:
         if self._subprocess is not None:

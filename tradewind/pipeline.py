@@ -184,13 +184,14 @@ class Pipeline:
         """Stop in order: generator, then what the broker still has to deliver, functions, broker.
 
         Returns the last look before the functions stopped, and how many deliveries were left (None: the
-        broker did not say). `asked_again` cuts the wait for them short: they stay in the broker's file.
+        broker did not say). `asked_again` cuts every wait short: deliveries stay in the broker's file, and
+        what has not ended is killed.
         """
         if self.generator is not None:
-            await self.generator.stop(GENERATOR_GRACE_S)
+            await self.generator.stop(GENERATOR_GRACE_S, asked_again)
         left = await self._drain(asked_again)
         last = await self._monitor.look(self.everyone, last=True)
-        await self._stop_servers()
+        await self._stop_servers(asked_again)
         return last, left
 
     async def _drain(self, asked_again: asyncio.Event) -> int | None:
@@ -209,16 +210,16 @@ class Pipeline:
             if await happened(asked_again, DRAIN_POLL_S):
                 return left
 
-    async def _stop_servers(self) -> None:
+    async def _stop_servers(self, hurry: asyncio.Event) -> None:
         functions = [child for child in self.everyone if child.program.name != "broker"]
         broker = [child for child in self.children if child.program.name == "broker"]
-        await asyncio.gather(*(child.stop(GRACE_S) for child in functions))
-        await asyncio.gather(*(child.stop(GRACE_S) for child in broker))
+        await asyncio.gather(*(child.stop(GRACE_S, hurry) for child in functions))
+        await asyncio.gather(*(child.stop(GRACE_S, hurry) for child in broker))
         await self._end_tasks()
 
-    async def abort(self) -> None:
-        """Stop everything at once, after a start that failed."""
-        await asyncio.gather(*(child.stop(GRACE_S) for child in self.everyone))
+    async def abort(self, asked_again: asyncio.Event) -> None:
+        """Stop everything at once, after a start that failed or was broken off."""
+        await asyncio.gather(*(child.stop(GRACE_S, asked_again) for child in self.everyone))
         await self._end_tasks()
 
     async def _end_tasks(self) -> None:

@@ -109,13 +109,14 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
             try:
                 await attached.settle()
                 if not await _unless(stops.asked, pipeline.start()):
-                    await pipeline.abort()
+                    screen.say("Stopping before everything is ready; Ctrl-C again does not wait.")
+                    await pipeline.abort(stops.again)
                     return FINE
                 before = await asyncio.to_thread(read_ledger, plan.run.store, functions)
                 await _unless(stops.asked, pipeline.start_generator())
             except (CannotStart, StoreError) as error:
                 console.print(str(error), markup=False, highlight=False, soft_wrap=True)
-                await pipeline.abort()
+                await pipeline.abort(stops.again)
                 return UNUSABLE
             with screen:
                 keeping = asyncio.create_task(attached.keep())
@@ -125,7 +126,9 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                 screen.say("Stopping: the generator first, then what waits in the broker.")
                 last, left = await pipeline.stop(stops.again)
     after = await asyncio.to_thread(read_ledger, plan.run.store, functions)
-    killed = pipeline.generator is not None and pipeline.generator.process.restarts > 0
+    killed = pipeline.generator is not None and (
+        pipeline.generator.process.restarts > 0 or stops.again.is_set()
+    )
     adds_up = report(console, add_up(before, after, last, left, generator_killed=killed))
     return FINE if held and adds_up else BROKEN
 

@@ -84,6 +84,16 @@ def test_a_signal_stops_everything_in_order(start: Start) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_a_signal_while_it_starts_is_answered(start: Start) -> None:
+    up = start("--fresh")
+    up.until((up.data / "run.json").exists, "a process was started")
+    pids = [process["pid"] for process in up.run["processes"].values()]
+    assert up.stop() == 0, up.output
+    assert "Stopping" in up.output
+    assert not any(map(is_alive, filter(None, pids)))
+
+
+@pytest.mark.timeout(120)
 def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_run_goes_on(start: Start) -> None:
     up = start("--fresh")
     up.until_counted()

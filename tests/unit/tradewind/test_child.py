@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,46 @@ async def test_one_that_will_not_stop_is_killed(tmp_path: Path, leash: Leash) ->
     await until(lines, 1)
     await child.stop(0.1)
     await task
+    assert child.process.state is State.STOPPED
+
+
+async def test_one_that_will_not_stop_is_killed_as_soon_as_somebody_is_in_a_hurry(
+    tmp_path: Path, leash: Leash
+) -> None:
+    lines: list[bytes] = []
+    hurry = asyncio.Event()
+    child = make("stubborn", tmp_path, leash, lines)
+    task = asyncio.create_task(child.run())
+    await until(lines, 1)
+    stopping = asyncio.create_task(child.stop(600, hurry))
+    await asyncio.sleep(0)
+    hurry.set()
+    async with asyncio.timeout(20):
+        await stopping
+        await task
+    assert child.process.state is State.STOPPED
+
+
+async def test_a_stop_while_it_is_being_started_ends_it(
+    tmp_path: Path, leash: Leash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may take its time to fork; who asks to stop meanwhile must not be forgotten."""
+    begun, go = asyncio.Event(), asyncio.Event()
+    spawn = asyncio.create_subprocess_exec
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return await spawn(*arguments, **options)
+
+    monkeypatch.setattr("tradewind.child.asyncio.create_subprocess_exec", slow)
+    child = make("sleeper", tmp_path, leash, [])
+    task = asyncio.create_task(child.run())
+    await begun.wait()
+    await child.stop(20)
+    go.set()
+    async with asyncio.timeout(20):
+        await task
     assert child.process.state is State.STOPPED
 
 
