@@ -37,28 +37,37 @@ class AttachedFunctions:
         self._ports: dict[str, int] = {}
 
     async def keep(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, until cancelled. Trouble is told once, until it is another or over."""
+        told = ""
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
+            trouble = ""
             try:
                 await self.settle()
             except (OSError, PortBusy) as error:
-                self._say(f"what is attached could not be changed: {error}")
+                trouble = str(error)
+            if trouble and trouble != told:
+                self._say(f"what is attached could not be changed: {trouble}; it is tried again")
+            told = trouble
 
     async def settle(self) -> None:
-        """Start what is new, start anew what was asked for again, stop what is gone."""
+        """Start what is new, start anew what was asked for again, stop what is gone.
+
+        What is done is noted step by step: what fails, as on a full disk, is done by the next look.
+        """
         wanted = self._attachments.read()
         if wanted == self._running and self._map_file.exists():
             return
-        before, self._running = self._running, wanted
         programs = {name: self._make_program(each, self._port(name)) for name, each in wanted.items()}
         self._write_map(programs.values())
-        for name in before:
-            if before[name] != wanted.get(name):
+        for name, running in list(self._running.items()):
+            if running != wanted.get(name):
                 await self._pipeline.detach(name)
-        for name, program in programs.items():
-            if before.get(name) != wanted[name]:
-                self._pipeline.attach(program)
+                del self._running[name]
+        for name, wish in wanted.items():
+            if name not in self._running:
+                self._pipeline.attach(programs[name])
+                self._running[name] = wish
 
     def _port(self, name: str) -> int:
         if name not in self._ports:
