@@ -1,6 +1,7 @@
 """`tradewind deploy`: the pipeline on a cluster with Knative."""
 
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,20 +26,22 @@ def deploy(
         ),
     ] = None,
     overlay: Annotated[
-        str, typer.Option(metavar="NAME", help="base, kafka, secure, scaled, monitoring; or a folder.")
-    ] = "base",
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="kafka, secure, scaled, monitoring; or a folder. Give it again to have several.",
+        ),
+    ] = None,
     context: Context = None,
     namespace: Namespace = NAMESPACE,
-    timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="How long to wait for all to be ready.")
-    ] = "5m",
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait until all is ready.")] = "5m",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the manifests that would be applied, and change nothing.")
     ] = False,
 ) -> None:
     """Put the pipeline on a cluster with Knative, and wait until it is ready.
 
-    It does what `kubectl apply -k knative/base` does, for the image, overlay and namespace that you name; a
+    It does what `kubectl apply -k knative/base` does, for the image, overlays and namespace that you name; a
     change of settings starts new pods. At the end it prints how to send a trade and how to ask for it.
 
     Exit code: 0; 1 if something did not become ready in time (it says what and why); 2 if it could not begin.
@@ -48,18 +51,18 @@ def deploy(
     from tradewind.cluster.rollout import wait_until_ready
     from tradewind.cluster.usage import how_to_use
 
-    timeout_s = duration(timeout) or 0.0
+    ends_s = time.monotonic() + (duration(timeout) or 0.0)
     say = partial(print, flush=True)
     try:
         kubectl = Kubectl(context, namespace)
-        documents = _render(kubectl, find_overlay(overlay), namespace, image)
+        documents = _render(kubectl, [find_overlay(name) for name in overlay or ()], namespace, image)
         if dry_run:
             print(write(documents), end="")
             return
         things = []
         for stage in _stages(documents):
             say(kubectl.run("apply", "--filename", "-", text=write(stage)), end="")
-            ready = wait_until_ready(kubectl, stage, timeout_s, say)
+            ready = wait_until_ready(kubectl, stage, ends_s, say)
             if ready is None:
                 say("\nWhat can still become ready does so by itself: `tradewind watch` shows it.")
                 raise typer.Exit(BROKEN)
@@ -80,12 +83,12 @@ def _stages(documents: "list[Document]") -> "list[list[Document]]":
     return [first, last] if last else [first]
 
 
-def _render(kubectl: "Kubectl", overlay: Path, namespace: str, image: str | None) -> "list[Document]":
+def _render(kubectl: "Kubectl", overlays: list[Path], namespace: str, image: str | None) -> "list[Document]":
     from tradewind.cluster.manifests import kustomization, read, stamp
 
     with tempfile.TemporaryDirectory(prefix="tradewind-") as name:
         folder = Path(name)
-        (folder / "kustomization.yaml").write_text(kustomization(overlay, folder, namespace, image))
+        (folder / "kustomization.yaml").write_text(kustomization(overlays, folder, namespace, image))
         return stamp(read(kubectl.kustomize(name)))
 
 

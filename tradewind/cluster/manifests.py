@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tradewind.cluster import NAMESPACE
+
 MANIFESTS = Path(__file__).parents[2] / "knative"
 IMAGE = "dev.local/tradewind"
 SETTINGS = "tradewind-settings"
@@ -22,39 +24,71 @@ class BadReference(ValueError):
 
 
 def find_overlay(name: str, manifests: Path = MANIFESTS) -> Path:
-    """`base`, the name of one of our overlays, or a folder of the user's own. Raises BadReference."""
-    own = {"base": manifests / "base"} | {path.name: path for path in (manifests / "overlays").glob("*/")}
-    folder = own.get(name) or Path(name)
-    if not (folder / "kustomization.yaml").is_file():
+    """`base`, the name of one of our components, or a folder of the user's own. Raises BadReference."""
+    ours = manifests / "base" if name == "base" else manifests / "components" / name
+    folder = ours if _has_kustomization(ours) else Path(name)
+    if not _has_kustomization(folder):
+        names = ["base", *sorted(path.name for path in (manifests / "overlays").glob("*/"))]
         raise BadReference(
-            f"there is no overlay {name}: give one of {', '.join(sorted(own))}, "
-            "or a folder with a kustomization.yaml"
+            f"there is no overlay {name}: give {', '.join(names)}, or a folder with a kustomization.yaml"
         )
     return folder.resolve()
+
+
+def _has_kustomization(folder: Path) -> bool:
+    return (folder / "kustomization.yaml").is_file()
+
+
+def _is_component(folder: Path) -> bool:
+    made = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    return isinstance(made, dict) and made.get("kind") == "Component"
 
 
 _IMAGE_REFERENCE = re.compile(r"(?P<name>[^@\s]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>\w+:[0-9a-f]+))?")
 
 
-def kustomization(overlay: Path, folder: Path, namespace: str, image: str | None) -> str:
-    """Text of the kustomization.yaml to write into `folder`. Raises BadReference."""
+def kustomization(
+    overlays: Iterable[Path], folder: Path, namespace: str, image: str | None, manifests: Path = MANIFESTS
+) -> str:
+    """Text of the kustomization.yaml to write into `folder`: components on one whole. Raises BadReference."""
+    chosen = list(dict.fromkeys(overlays))
+    components = [path for path in chosen if _is_component(path)]
+    wholes = [path for path in chosen if path not in components] or [manifests / "base"]
+    if len(wholes) > 1:
+        raise BadReference(
+            f"{' and '.join(map(str, wholes))} are each a whole: give one of them, and components beside it"
+        )
     made: Document = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": namespace,
-        "resources": [os.path.relpath(overlay, folder.resolve())],
+        "resources": [os.path.relpath(path, folder.resolve()) for path in wholes],
+        "components": [os.path.relpath(path, folder.resolve()) for path in components],
     }
+    if namespace != NAMESPACE:
+        rename = [{"op": "replace", "path": "/metadata/name", "value": cluster_wide(namespace)}]
+        target = {"kind": "ClusterRole|ClusterRoleBinding", "name": cluster_wide(NAMESPACE)}
+        made["patches"] = [
+            {"target": target, "options": {"allowNameChange": True}, "patch": yaml.safe_dump(rename)}
+        ]
     if image is not None:
-        parts = _IMAGE_REFERENCE.fullmatch(image)
-        if parts is None:
-            raise BadReference(f"{image!r} is no image: write it as registry.example/tradewind:1")
-        entry = {"name": IMAGE, "newName": parts["name"]}
-        if parts["digest"]:
-            entry["digest"] = parts["digest"]
-        else:
-            entry["newTag"] = parts["tag"] or "latest"
-        made["images"] = [entry]
+        made["images"] = [_image(image)]
     return yaml.safe_dump(made, sort_keys=False)
+
+
+def cluster_wide(namespace: str) -> str:
+    """The name of Prometheus' role, which lies in no namespace: each pipeline of a cluster has its own."""
+    return "tradewind-prometheus" if namespace == NAMESPACE else f"tradewind-prometheus-{namespace}"
+
+
+def _image(reference: str) -> Document:
+    parts = _IMAGE_REFERENCE.fullmatch(reference)
+    if parts is None:
+        raise BadReference(f"{reference!r} is no image: write it as registry.example/tradewind:1")
+    entry = {"name": IMAGE, "newName": parts["name"]}
+    if parts["digest"]:
+        return entry | {"digest": parts["digest"]}
+    return entry | {"newTag": parts["tag"] or "latest"}
 
 
 def stamp(documents: Iterable[Document]) -> list[Document]:

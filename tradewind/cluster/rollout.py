@@ -14,18 +14,18 @@ POLL_S = 2.0
 def wait_until_ready(
     kubectl: Kubectl,
     documents: list[Document],
-    timeout_s: float,
+    ends_s: float,
     say: Callable[[str], None],
     *,
     poll_s: float = POLL_S,
 ) -> list[dict[str, Any]] | None:
-    """The objects when all are ready; None when the time is over and the reasons were told."""
+    """The objects when all are ready; None when it is `ends_s` (monotonic) and the reasons were told."""
     wanted = [document for document in documents if waits_for(document)]
     manifests = write(wanted)
     started_s = time.monotonic()
     told: set[tuple[str, str]] = set()
     things: list[dict[str, Any]] = []
-    while (elapsed_s := time.monotonic() - started_s) < timeout_s:
+    while True:
         try:
             things = kubectl.get("--filename", "-", text=manifests)
         except KubectlFailed as error:
@@ -33,11 +33,14 @@ def wait_until_ready(
         for each in map(standing, things):
             if each.ready and (each.kind, each.name) not in told:
                 told.add((each.kind, each.name))
-                say(f"  {elapsed_s:4.0f} s  {each.kind} {each.name} is ready ({len(told)} of {len(wanted)})")
+                so_far = f"{time.monotonic() - started_s:4.0f} s  {each.kind} {each.name} is ready"
+                say(f"  {so_far} ({len(told)} of {len(wanted)})")
         if len(things) == len(wanted) and all(standing(thing).ready for thing in things):
             return things
+        if time.monotonic() >= ends_s:
+            break
         time.sleep(poll_s)
-    say(f"\nNot ready after {timeout_s:g} s:")
+    say("\nNot ready in the time of --timeout:")
     for line in _why(kubectl, things):
         say(f"  {line}")
     return None

@@ -1,16 +1,22 @@
 """The manifests of knative/, read once."""
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tradewind.cluster.manifests import find_overlay, kustomization, read
+
 REPOSITORY = Path(__file__).parents[3]
 KNATIVE = REPOSITORY / "knative"
 
 Document = dict[str, Any]
+Render = Callable[..., list[Document]]
+KUBECTL = shutil.which("kubectl")
 
 
 def read_documents(folder: Path) -> Iterator[tuple[Path, Document]]:
@@ -34,3 +40,21 @@ def base() -> dict[tuple[str, str], Document]:
         for _, document in read_documents(KNATIVE / "base")
         if "metadata" in document
     }
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Render:
+    """`render("kafka", "scaled", namespace="tradewind")`: what `tradewind deploy` would apply."""
+    if KUBECTL is None:
+        pytest.skip("NOT RENDERED: there is no kubectl on PATH, whose kustomize puts overlays together")
+
+    def made(*overlays: str, namespace: str = "tradewind") -> list[Document]:
+        text = kustomization(map(find_overlay, overlays), tmp_path, namespace, None)
+        (tmp_path / "kustomization.yaml").write_text(text)
+        done = subprocess.run(
+            [str(KUBECTL), "kustomize", tmp_path], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return read(done.stdout)
+
+    return made

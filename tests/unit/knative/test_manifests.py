@@ -26,7 +26,7 @@ def pod_specs(documents: list[tuple[Path, Document]]) -> list[tuple[str, Documen
     found = []
     for path, document in documents:
         template = (document.get("spec") or {}).get("template")
-        is_patch = "overlays" in path.parts or path.parts[-2:] == ("shared", "generator.yaml")
+        is_patch = path.parts[-2] in {"scaled", "shared"}
         if template and not is_patch:
             found.append((f"{path}: {document['metadata']['name']}", template["spec"]))
     return found
@@ -125,12 +125,7 @@ def test_every_pod_can_write_to_tmp(documents: list[tuple[Path, Document]]) -> N
 def test_objects_can_be_found_by_their_label(documents: list[tuple[Path, Document]]) -> None:
     """`tradewind undeploy` removes by label."""
     for path, document in documents:
-        if "overlays" in path.parts and path.name in {
-            "broker.yaml",
-            "settings.yaml",
-            "generator.yaml",
-            "aerospike.yaml",
-        }:
+        if path.parts[-2] == "scaled" or path.parts[-2:] == ("kafka", "broker.yaml"):
             continue  # patches of objects that have it
         if document["kind"] not in {"Kustomization", "Component"}:
             assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "tradewind", path
