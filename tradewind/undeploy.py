@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from tradewind.cluster.kubectl import Kubectl
 
 TIMEOUT_S = 120
+BROKER = "default"
 # Knative gives our label to what it makes for our Services, and removes that itself.
 _NOT_KNATIVES = f"{OURS},!serving.knative.dev/service,!serving.knative.dev/route"
 _TRIGGERS = "triggers.eventing.knative.dev"
-_OTHERS = (
+KINDS = (
+    "deployments.apps",
     "sinkbindings.sources.knative.dev",
     "eventpolicies.eventing.knative.dev",
     "brokers.eventing.knative.dev",
@@ -22,9 +24,14 @@ _OTHERS = (
     "statefulsets.apps",
     "poddisruptionbudgets.policy",
     "networkpolicies.networking.k8s.io",
+    "podmonitors.monitoring.coreos.com",
+    "servicemonitors.monitoring.coreos.com",
+    "prometheusrules.monitoring.coreos.com",
     "services",
+    "serviceaccounts",
     "configmaps",
 )
+CLUSTER_WIDE = ("clusterrolebindings.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io")
 
 
 def undeploy(
@@ -32,12 +39,17 @@ def undeploy(
     context: Context = None,
     namespace: Namespace = NAMESPACE,
     all_: Annotated[
-        bool, typer.Option("--all", help="Also the namespace, and with it Aerospike's volumes: all data.")
+        bool,
+        typer.Option(
+            "--all",
+            help="Also the namespace, and with it Aerospike's volumes: all data; and Prometheus' role.",
+        ),
     ] = False,
 ) -> None:
     """Take the pipeline off the cluster. Aerospike's volumes, and so all trades, stay unless --all is given.
 
-    The generator ends first, then the Triggers one by one, so that what was sent is delivered.
+    The generator ends first, then the Broker's Triggers one by one, so that what was sent is delivered.
+    Functions of your own stay, without their Triggers.
 
     Exit code: 0; 2 if the cluster refused something.
     """
@@ -54,16 +66,20 @@ def undeploy(
 def remove(kubectl: "Kubectl", whole_namespace: str | None) -> None:
     """Raises KubectlFailed."""
     from tradewind.cluster.kubectl import KubectlFailed
+    from tradewind.cluster.manifests import cluster_wide
 
     _delete(kubectl, "deployments.apps", "generator")
     # One by one, each until its Subscription is gone too: Triggers that are deleted together can leave dead
     # subscribers in an in-memory channel.
-    for trigger in kubectl.get(_TRIGGERS, "--selector", OURS):
-        _delete(kubectl, _TRIGGERS, trigger["metadata"]["name"])
+    for trigger in kubectl.get(_TRIGGERS):
+        if trigger["spec"]["broker"] == BROKER:
+            _delete(kubectl, _TRIGGERS, trigger["metadata"]["name"])
     if whole_namespace:
         _delete(kubectl, "namespace", whole_namespace, timeout_s=3 * TIMEOUT_S)
+        for kind in CLUSTER_WIDE:
+            _delete(kubectl, kind, cluster_wide(whole_namespace))
         return
-    for kind in _OTHERS:
+    for kind in KINDS:
         try:
             _delete(kubectl, kind, "--selector", _NOT_KNATIVES)
         except KubectlFailed as error:

@@ -36,7 +36,7 @@ runner = CliRunner()
     ],
 )
 def test_an_image_is_split_as_kustomize_wants_it(image: str, entry: dict[str, str], tmp_path: Path) -> None:
-    made = yaml.safe_load(kustomization(MANIFESTS / "base", tmp_path, "ns", image))
+    made = yaml.safe_load(kustomization([MANIFESTS / "base"], tmp_path, "ns", image))
     assert made["images"] == [{"name": "dev.local/tradewind", **entry}]
     assert made["namespace"] == "ns"
     assert (tmp_path / made["resources"][0]).resolve() == MANIFESTS / "base"
@@ -44,12 +44,15 @@ def test_an_image_is_split_as_kustomize_wants_it(image: str, entry: dict[str, st
 
 def test_a_wrong_image_or_overlay_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadReference, match="is no image"):
-        kustomization(MANIFESTS / "base", tmp_path, "ns", "two words")
+        kustomization([], tmp_path, "ns", "two words")
     with pytest.raises(BadReference, match="base, kafka, monitoring, scaled, secure"):
         find_overlay("moon")
     (tmp_path / "kustomization.yaml").touch()
     assert find_overlay(str(tmp_path)) == tmp_path.resolve()
-    assert find_overlay("kafka") == MANIFESTS / "overlays" / "kafka"
+    assert find_overlay("kafka") == MANIFESTS / "components" / "kafka"
+    assert find_overlay("monitoring/secure") == MANIFESTS / "components" / "monitoring" / "secure"
+    with pytest.raises(BadReference, match="are each a whole"):
+        kustomization([find_overlay("base"), tmp_path], tmp_path, "ns", None)
 
 
 def test_a_change_of_settings_changes_the_pods_that_read_them() -> None:
@@ -177,6 +180,21 @@ def test_who_sends_starts_when_all_others_are_ready(kubectl: Path) -> None:
     assert (result.exit_code, result.output.count("applied")) == (0, 2)
 
 
+def test_the_time_is_for_all_stages_together(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+
+    def wait(_kubectl: object, stage: list[Any], ends_s: float, _say: object) -> list[Any]:
+        ends.append(ends_s)
+        return stage
+
+    monkeypatch.setattr("tradewind.cluster.rollout.wait_until_ready", wait)
+    sender = thing("Deployment", "generator", metadata={"labels": {"tradewind/starts": "last"}})
+    answers(kubectl, kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="")
+    assert runner.invoke(app, ["deploy"]).exit_code == 0
+    assert len(ends) == 2
+    assert ends[0] == ends[1]
+
+
 def test_the_generator_is_the_one_that_starts_last(base: dict[tuple[str, str], dict[str, Any]]) -> None:
     last = {key for key, document in base.items() if starts_last(document)}
     assert last == {("Deployment", "generator"), ("SinkBinding", "generator")}
@@ -212,7 +230,10 @@ def test_without_kubectl_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_undeploy_removes_triggers_one_by_one_and_keeps_the_data(kubectl: Path) -> None:
-    triggers = json.dumps({"items": [thing("Trigger", "a"), thing("Trigger", "b")]})
+    """All of our Broker's, those of attached functions too."""
+    brokers = {"a": "default", "mine": "default", "other": "another"}
+    items = [thing("Trigger", name, spec={"broker": broker}) for name, broker in brokers.items()]
+    triggers = json.dumps({"items": items})
     gone = {
         "eventpolicies": 'error: the server doesn\'t have a resource type "eventpolicies"',
         "delete": "ok\n",
@@ -227,7 +248,7 @@ def test_undeploy_removes_triggers_one_by_one_and_keeps_the_data(kubectl: Path) 
     ]
     assert deletes[0][1:3] == ["deployments.apps", "generator"]
     names = [one[2] for one in deletes if one[1].startswith("triggers.")]
-    assert names == ["a", "b"]
+    assert names == ["a", "mine"]
     assert all("--cascade=foreground" in one for one in deletes)
     assert not any(one[1] in {"namespace", "persistentvolumeclaims"} for one in deletes)
     assert "are still there" in result.output
@@ -236,7 +257,12 @@ def test_undeploy_removes_triggers_one_by_one_and_keeps_the_data(kubectl: Path) 
 def test_undeploy_all_removes_the_namespace(kubectl: Path) -> None:
     answers(kubectl, get="", delete="ok\n")
     assert runner.invoke(app, ["undeploy", "--all", "-n", "ns"]).exit_code == 0
-    assert asked(kubectl)[-1][3:5] == ["namespace", "ns"]
+    deleted = [one[3:5] for one in asked(kubectl) if "delete" in one]
+    assert deleted[1:] == [
+        ["namespace", "ns"],
+        ["clusterrolebindings.rbac.authorization.k8s.io", "tradewind-prometheus-ns"],
+        ["clusterroles.rbac.authorization.k8s.io", "tradewind-prometheus-ns"],
+    ]
 
 
 def test_undeploy_ends_when_the_cluster_refuses(kubectl: Path) -> None:
