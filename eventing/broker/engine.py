@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -62,7 +62,6 @@ class Engine:
     """Use: `Engine(...)`, `apply(config)`, `accept(...)`, `stop()`. All calls on one event loop."""
 
     def __init__(self, log: Log, post: Post, addresses: AddressMap, limits: Limits) -> None:
-        self.brokers: dict[str, BrokerSpec] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         self.addresses = addresses
         self.limits = limits
@@ -72,9 +71,13 @@ class Engine:
         self.parked: dict[str, int] = {}  # open deliveries of triggers that do not run
         self._post = post
         self._by_broker: dict[str, list[Dispatcher]] = {}
-        self._from_files: dict[str, TriggerSpec] = {}
+        self._config = Config({}, {})
         self._attached: dict[str, TriggerSpec] = {}
         self._changing = asyncio.Lock()
+
+    @property
+    def brokers(self) -> Mapping[str, BrokerSpec]:
+        return self._config.brokers
 
     # -- events in -------------------------------------------------------------------------------------------
 
@@ -153,36 +156,29 @@ class Engine:
     # -- triggers --------------------------------------------------------------------------------------------
 
     async def apply(self, config: Config) -> None:
-        """Run what the files say, beside what is attached. Raises nothing: the config is checked already."""
+        """Run what the files say, beside what is attached. When it raises, all goes on as it was."""
         async with self._changing:
-            self.brokers = dict(config.brokers)
-            self._from_files = dict(config.triggers)
             rows = await self.log.read("SELECT name, attached FROM triggers WHERE attached IS NOT NULL")
-            self._attached = {}
+            attached = {}
             for name, document in rows:
                 try:
-                    self._attached[name] = self.parse(msgspec.json.decode(document), f"attached {name}")
+                    attached[name] = self._parse(
+                        msgspec.json.decode(document), config.brokers, f"attached {name}"
+                    )
                 except ConfigError as error:
                     logger.warning("this attached Trigger does not run: %s", error)
-            await self._run()
-
-    def parse(self, document: Document, where: str) -> TriggerSpec:
-        """A Trigger for the brokers that run here. Raises ConfigError."""
-        return parse_trigger(
-            document, self.brokers, self.addresses, where, parallelism=self.limits.parallelism
-        )
+            await self._change_over(config, attached)
 
     async def attach(self, document: Document) -> TriggerSpec:
         """Add a Trigger, or replace an attached one; it outlives a restart. Raises ConfigError."""
         async with self._changing:
-            spec = self.parse(document, "attach")
-            if spec.key in self._from_files:
+            spec = self._parse(document, self.brokers, "attach")
+            if spec.key in self._config.triggers:
                 raise ConfigError(
                     f"Trigger {spec.key} comes from a file: change it there, or choose another name"
                 )
             await self._remember(spec.key, msgspec.json.encode(document))
-            self._attached[spec.key] = spec
-            await self._run()
+            await self._change_over(self._config, self._attached | {spec.key: spec})
             return spec
 
     async def detach(self, key: str) -> None:
@@ -191,40 +187,43 @@ class Engine:
         Raises KeyError when there is none, ConfigError when it comes from a file.
         """
         async with self._changing:
-            if key in self._from_files:
+            if key in self._config.triggers:
                 raise ConfigError(f"Trigger {key} comes from a file: remove it there")
-            del self._attached[key]
+            rest = dict(self._attached)
+            del rest[key]
             await self._remember(key, None)
-            await self._run()
+            await self._change_over(self._config, rest)
 
     def is_attached(self, key: str) -> bool:
-        return key in self._attached and key not in self._from_files
+        return key in self._attached and key not in self._config.triggers
 
     async def stop(self, grace_s: float) -> None:
         """Let what is in flight finish, for at most `grace_s`."""
         await asyncio.gather(*(dispatcher.stop(grace_s) for dispatcher in self.dispatchers.values()))
 
-    async def _run(self) -> None:
-        """Make the dispatchers those of the specs."""
-        specs = self._attached | self._from_files
-        removed = [self.dispatchers.pop(key) for key in self.dispatchers.keys() - specs.keys()]
-        self._route()
-        await asyncio.gather(*(dispatcher.stop(grace_s=5) for dispatcher in removed))
-        for key, spec in specs.items():
-            if key in self.dispatchers:
-                self.dispatchers[key].spec = spec
-            else:
-                self.dispatchers[key] = await self._start(spec)
-        self._route()
-        self.parked = {name: count for name, count in await self.log.read(PARKED) if name not in specs}
-        for dispatcher in self.dispatchers.values():
-            dispatcher.pump()
+    def _parse(self, document: Document, brokers: Mapping[str, BrokerSpec], where: str) -> TriggerSpec:
+        return parse_trigger(document, brokers, self.addresses, where, parallelism=self.limits.parallelism)
 
-    def _route(self) -> None:
+    async def _change_over(self, config: Config, attached: dict[str, TriggerSpec]) -> None:
+        """Start what is new, which may fail; then change over in one step; then stop what is gone.
+
+        So each event that is accepted meanwhile belongs to the triggers of before or to those of after.
+        """
+        specs = attached | config.triggers
+        new = {key: await self._start(specs[key]) for key in specs.keys() - self.dispatchers.keys()}
+        removed = [self.dispatchers[key] for key in self.dispatchers.keys() - specs.keys()]
+        self._config, self._attached = config, attached
+        self.dispatchers = {key: new.get(key) or self.dispatchers[key] for key in specs}
+        for key, dispatcher in self.dispatchers.items():
+            dispatcher.spec = specs[key]
         self._by_broker = {
             broker: [d for d in self.dispatchers.values() if d.spec.broker == broker]
-            for broker in self.brokers
+            for broker in config.brokers
         }
+        for dispatcher in self.dispatchers.values():
+            dispatcher.pump()
+        await asyncio.gather(*(dispatcher.stop(grace_s=5) for dispatcher in removed))
+        self.parked = {name: count for name, count in await self.log.read(PARKED) if name not in specs}
 
     async def _start(self, spec: TriggerSpec) -> Dispatcher:
         def register(db: sqlite3.Connection) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from eventing.broker.client import Client
 from eventing.broker.config import AddressMap, Config, ConfigError, documents_of, files_of, load, read_map
 from eventing.broker.engine import Engine, Limits
 from eventing.broker.ingress import MAX_BODY_BYTES, Ingress
-from eventing.broker.log import Log
+from eventing.broker.log import Log, LogError
 from eventing.broker.metrics import Metrics
 from eventing.broker.retention import Retention, Sweeper
 from eventing.broker.traced import TracedEngine, traced_post
@@ -26,7 +26,7 @@ from eventing.tracing import make_tracer
 
 logger = logging.getLogger(__name__)
 
-RELOAD_S = 1.0
+RELOAD_S = 0.5  # a change is used once two looks see the same
 MAX_CONNECTIONS = 2_000
 BACKLOG = 2_048
 
@@ -49,21 +49,34 @@ class Settings:
 
 
 class Source:
-    """The YAML files and the map, read again when one of them changes."""
+    """The YAML files and the map, read again when one of them changes.
+
+    Use: `if is_new(): read()`, and `use()` once what was read runs.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._seen: object = None
+        self._used: object = None
 
-    def changed(self) -> bool:
-        """Whether a file is newer, or there is another file, than at the last call."""
+    def is_new(self) -> bool:
+        """Whether the files are not those in use, and have not changed since the last call.
+
+        A file that is being written is none to read yet.
+        """
+        before, self._seen = self._seen, self._look()
+        return before == self._seen != self._used
+
+    def use(self) -> None:
+        """What was seen last is in use."""
+        self._used = self._seen
+
+    def _look(self) -> object:
         try:
             files = [*files_of(self._settings.files), *self._settings.map_files]
-            seen: object = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+            return [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
         except (ConfigError, OSError) as error:
-            seen = str(error)
-        changed, self._seen = seen != self._seen, seen
-        return changed
+            return str(error)
 
     def read(self) -> tuple[Config, AddressMap]:
         """Raises ConfigError."""
@@ -78,8 +91,9 @@ class Source:
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, LogError or OSError when it can't start."""
     source = Source(settings)
-    source.changed()
+    source.is_new()
     config, addresses = source.read()
+    source.use()
     metrics = Metrics()
     log = Log(settings.data, on_group=metrics.group)
     with socket.create_server((settings.host, settings.port), backlog=BACKLOG) as listener:
@@ -152,22 +166,26 @@ class _Server(uvicorn.Server):
 
 
 async def _watch(source: Source, engine: Engine, admin: Admin) -> None:
-    """Hot reload. A change that can't be used is told, and what ran goes on."""
+    """Hot reload. A change that can't be used is told once and tried until it can; what ran goes on."""
     while True:
         await asyncio.sleep(RELOAD_S)
-        if not await asyncio.to_thread(source.changed):
+        if not await asyncio.to_thread(source.is_new):
             continue
         try:
             config, engine.addresses = await asyncio.to_thread(source.read)
             await engine.apply(config)
-            admin.config_error = None
-            logger.info("read the changed configuration: %d triggers run", len(engine.dispatchers))
-        except ConfigError as error:
-            admin.config_error = str(error)
-            logger.error("kept the former configuration: %s", error)  # noqa: TRY400 - the text says it all
-        except Exception as error:  # whatever it is, the next change must be seen
-            admin.config_error = f"{type(error).__name__}: {error}"
-            logger.exception("kept the former configuration")
+        except Exception as error:  # whatever it is, it may pass, and the next change must be seen
+            is_plain = isinstance(error, ConfigError | LogError)
+            text = str(error) if is_plain else f"{type(error).__name__}: {error}"
+            if text != admin.config_error:
+                admin.config_error = text
+                logger.error(  # noqa: TRY400 - a plain text says it all
+                    "kept the former configuration: %s", text, exc_info=not is_plain
+                )
+            continue
+        source.use()
+        admin.config_error = None
+        logger.info("read the changed configuration: %d triggers run", len(engine.dispatchers))
 
 
 class Application:

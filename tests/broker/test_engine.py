@@ -1,0 +1,181 @@
+"""The engine in this process, where the moments can be had at which a process is never caught."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from eventing.broker import server
+from eventing.broker.config import AddressMap, Config, load
+from eventing.broker.engine import Engine, Limits, Outcome
+from eventing.broker.log import Log
+from eventing.event import Event
+from eventing.sender import Answer
+from tests.broker.conftest import BrokerProcess
+
+TAKEN, FAILED, REFUSED = Answer(202), Answer(503), Answer(400)
+
+
+def event(number: object, data: bytes = b"{}") -> Event:
+    attributes = {"specversion": "1.0", "id": str(number), "source": "/s", "type": "t"}
+    return Event({**attributes, "datacontenttype": "application/json"}, data)
+
+
+def text_of(*names: str, delivery: str = "{retry: 0}") -> str:
+    triggers = [BrokerProcess.trigger_yaml(name, f"http://here/{name}") for name in names]
+    return BrokerProcess.yaml(*triggers, delivery=delivery)
+
+
+def config_of(*names: str, delivery: str = "{retry: 0}") -> Config:
+    documents = yaml.safe_load_all(text_of(*names, delivery=delivery))
+    return load([("here", document) for document in documents], AddressMap({}))
+
+
+class Subscriber:
+    """Answers as `answer` says, and knows what it has taken."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.calls = 0
+        self.now_bytes = self.most_bytes = 0
+        self.answer: Callable[[str], Awaitable[Answer]] = self.take
+
+    @staticmethod
+    async def take(_: str) -> Answer:
+        return TAKEN
+
+    async def post(self, url: str, event: Event, **_: Any) -> Answer:
+        self.calls += 1
+        self.now_bytes += len(event.data or b"")
+        self.most_bytes = max(self.most_bytes, self.now_bytes)
+        try:
+            answer = await self.answer(event.id)
+        finally:
+            self.now_bytes -= len(event.data or b"")
+        if answer is TAKEN:
+            self.taken.append(f"{url.rpartition('/')[2]} {event.id}")
+        return answer
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - of what the broker has no event
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    opened = Log(tmp_path / "broker.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def subscriber() -> Subscriber:
+    return Subscriber()
+
+
+@pytest.fixture
+async def engine(log: Log, subscriber: Subscriber) -> AsyncIterator[Engine]:
+    made = Engine(log, subscriber.post, AddressMap({}), Limits(parallelism=8))
+    yield made
+    await made.stop(0.1)
+
+
+async def accept(engine: Engine, *numbers: object) -> None:
+    for number in numbers:
+        assert await engine.accept("test/default", [event(number)]) is Outcome.STORED
+
+
+async def never(_: str) -> Answer:
+    await asyncio.sleep(3600)
+    return TAKEN
+
+
+async def test_a_change_that_meets_a_disk_in_trouble_changes_nothing(
+    engine: Engine, log: Log, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    await engine.apply(config_of("a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "change", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            await engine.apply(config_of("b"))
+    await accept(engine, 1)
+    await until(lambda: subscriber.taken == ["a 1"])
+
+    await engine.apply(config_of("b"))
+    await accept(engine, 2)
+    await until(lambda: subscriber.taken == ["a 1", "b 2"])
+
+
+async def test_a_change_that_could_not_be_applied_is_tried_again(
+    engine: Engine, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(server, "RELOAD_S", 0.005)
+    file = tmp_path / "broker.yaml"
+    file.write_text(text_of("a"))
+    source = server.Source(server.Settings((file,)))
+    admin: Any = SimpleNamespace(config_error=None)
+    watching = asyncio.create_task(server._watch(source, engine, admin))
+    await until(lambda: list(engine.dispatchers) == ["test/a"])
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "change", fail)
+        file.write_text(text_of("longer"))
+        await until(lambda: admin.config_error)
+        assert "disk I/O error" in admin.config_error
+        assert list(engine.dispatchers) == ["test/a"]
+    await until(lambda: list(engine.dispatchers) == ["test/longer"])
+    await until(lambda: admin.config_error is None)
+    watching.cancel()
+
+
+def test_a_file_that_is_being_written_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "broker.yaml"
+    file.write_text(text_of("a"))
+    source = server.Source(server.Settings((file,)))
+    source.is_new()
+    source.use()
+    seen = []
+    for text in (text_of("b")[:20], text_of("b")[:40], text_of("b"), "", ""):
+        if text:
+            file.write_text(text)
+        seen.append(source.is_new())
+    assert seen == [False, False, False, True, True]
+    source.use()
+    assert not source.is_new()
+
+
+async def test_while_a_trigger_is_renamed_each_event_goes_to_one_of_both(
+    engine: Engine, subscriber: Subscriber
+) -> None:
+    subscriber.answer = lambda number: never(number) if number == "slow" else subscriber.take(number)
+    await engine.apply(config_of("store"))
+    await accept(engine, "slow")
+    await until(lambda: subscriber.calls)
+    change = asyncio.create_task(engine.apply(config_of("store2")))
+    await until(lambda: list(engine.dispatchers) == ["test/store2"])
+    assert not change.done(), "it waits for what is in flight"
+    await accept(engine, *range(5))
+    await until(lambda: subscriber.taken == [f"store2 {number}" for number in range(5)])
+    change.cancel()
+
+
+async def test_a_broker_is_there_at_once_or_not_at_all(engine: Engine) -> None:
+    change = asyncio.create_task(engine.apply(config_of("t")))
+    outcomes = set()
+    while not change.done():
+        outcomes.add(await engine.accept("test/default", [event(1)]))
+        await asyncio.sleep(0)
+    assert outcomes <= {Outcome.NO_BROKER, Outcome.STORED}
