@@ -11,7 +11,7 @@ import msgspec
 
 from eventing.broker.buckets import Buckets
 from eventing.broker.config import TriggerSpec
-from eventing.broker.log import Log
+from eventing.broker.log import Log, LogError
 from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
 from eventing.broker.schema import Counts, Delivery, State, Stored
 from eventing.delivery import Verdict, delay_ms, error_attributes, parse_retry_after, verdict
@@ -77,7 +77,7 @@ class Dispatcher:
         self.schedule = Schedule(max(backlog.first - 1, 0), backlog.last)
         self._log, self._post, self._reply = log, post, reply
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reading = False
+        self._reader: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -119,9 +119,10 @@ class Dispatcher:
             task = asyncio.create_task(self._deliver(item))
             tasks.add(task)
             task.add_done_callback(self._finished)
-        if not self._reading and schedule.read_after() is not None:
-            self._reading = True
-            self._reader = asyncio.create_task(self._read())
+        after = schedule.read_after()
+        if after is not None:
+            schedule.begin_read()
+            self._reader = asyncio.create_task(self._read(after))
         self._set_timer()
 
     async def stop(self, grace_s: float) -> None:
@@ -129,7 +130,7 @@ class Dispatcher:
         self._stopped = True
         if self._timer:
             self._timer.cancel()
-        if self._reading:
+        if self._reader:
             await asyncio.wait([self._reader])
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
@@ -149,19 +150,23 @@ class Dispatcher:
             wait_s = max((due_ms - now_ms()) / 1000, 0) + _ONE_MS
             self._timer = asyncio.get_running_loop().call_later(wait_s, self.pump)
 
-    async def _read(self) -> None:
+    async def _read(self, after: int) -> None:
         """Read the next window of the backlog."""
-        after, head = self.schedule.read_after(), self.schedule.head
+        schedule, log = self.schedule, self._log
+        head, is_set_back = schedule.head, schedule.is_set_back
         try:
-            if after is not None:
-                rows = await self._log.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
-                items = [(delivery.at_ms, self._item(delivery, stored)) for delivery, stored in rows]
-                self.schedule.fill(items, rows[-1][0].seq if rows else head, now_ms())
+            if is_set_back:
+                await log.synced()
+            rows = await log.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
+            items = [(delivery.at_ms, self._item(delivery, stored)) for delivery, stored in rows]
+            schedule.fill(items, rows[-1][0].seq if rows else head, now_ms())
+        except LogError:  # it has been told
+            await asyncio.sleep(BROKEN_PAUSE_MS / 1000)
         except Exception:
             logger.exception("%s: the backlog could not be read, it will be tried again", self.spec.key)
             await asyncio.sleep(BROKEN_PAUSE_MS / 1000)
         finally:
-            self._reading = False
+            schedule.end_read()
         self.pump()
 
     def _item(self, row: Delivery, stored: Stored) -> Item:

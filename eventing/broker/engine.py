@@ -209,7 +209,7 @@ class Engine:
 
         So each event that is accepted meanwhile belongs to the triggers of before or to those of after.
         """
-        specs = attached | config.triggers
+        specs = {**attached, **config.triggers}
         new = {key: await self._start(specs[key]) for key in specs.keys() - self.dispatchers.keys()}
         removed = [self.dispatchers[key] for key in self.dispatchers.keys() - specs.keys()]
         self._config, self._attached = config, attached

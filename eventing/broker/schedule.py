@@ -60,11 +60,16 @@ class Schedule:
         self._ready: deque[Item] = deque()
         self._waiting: list[tuple[int, int, Item]] = []
         self._behind: dict[str, deque[Item]] = {}
+        self._reading = self._rewound = False
+        self._settled: set[int] = set()  # since the read began: it may have found them open
+        self._taken_to = 0  # where the cursor was before it was set back
 
     # -- in --------------------------------------------------------------------------------------------------
 
     def offer(self, item: Item) -> None:
         """An event has just been accepted: take it if all before it has been taken and there is room."""
+        if item.seq <= self.head:  # a read was quicker
+            return
         if self.cursor == self.head and self._room():
             self.cursor = item.seq
             self._take_in(item, 0)
@@ -72,19 +77,40 @@ class Schedule:
 
     def read_after(self) -> int | None:
         """The number after which the backlog is to be read now, or None."""
-        wanted = self.cursor < self.head and len(self._ready) * 2 <= self._window and self._room()
-        return self.cursor if wanted else None
+        wanted = not self._reading and self.cursor < self.head
+        return self.cursor if wanted and len(self._ready) * 2 <= self._window and self._room() else None
+
+    @property
+    def is_set_back(self) -> bool:
+        """Whether the next read may meet what was settled before: that must be on disk when it reads."""
+        return self.cursor < self._taken_to
+
+    def begin_read(self) -> None:
+        """What is settled from now on may be found open all the same."""
+        self._reading, self._rewound = True, False
+        self._settled.clear()
 
     def fill(self, items: list[tuple[int, Item]], read_to: int, now_ms: int) -> None:
         """What the read found, each with its due time, in order; all up to `read_to` has been looked at."""
         for due_ms, item in items:
-            if item.seq not in self.held:
+            if item.seq not in self.held and item.seq not in self._settled:
                 self._take_in(item, due_ms if due_ms > now_ms else 0)
-        self.cursor = max(self.cursor, read_to)
-        self.head = max(self.head, self.cursor)
+        if self._rewound:  # the next read begins where that says
+            self._taken_to = max(self._taken_to, read_to)
+        else:
+            self.cursor = max(self.cursor, read_to)
+            self.head = max(self.head, self.cursor)
+        self.end_read()
+
+    def end_read(self) -> None:
+        """The read is over, whether it found something or broke off."""
+        self._reading = False
+        self._settled.clear()
 
     def rewind(self, first: int, last: int) -> None:
         """Look again at the backlog: something between two numbers is to be delivered once more."""
+        self._taken_to = max(self._taken_to, self.cursor)
+        self._rewound = True
         self.cursor = min(self.cursor, first - 1)
         self.head = max(self.head, last)
 
@@ -108,6 +134,8 @@ class Schedule:
         """It is settled; the next of its key may go."""
         self._release(item)
         del self.held[item.seq]
+        if self._reading:
+            self._settled.add(item.seq)
         if item.key is None:
             return
         behind = self._behind[item.key]

@@ -133,6 +133,7 @@ class Dispatcher:
             return
         broker = self._broker
         rows = broker.backlog(self._trigger.number, after, max(1, self._trigger.window // 2))
+        self.schedule.begin_read()
         items = [(row.at_ms, _item(broker.events[row.seq - 1], row)) for row in rows]
         self.schedule.fill(items, rows[-1].seq if rows else self.schedule.head, self._loop.now_ms)
 
