@@ -56,7 +56,7 @@ def event_key(source: str, event_id: str) -> bytes:
     return blake2b(b"%d:%b%b" % (len(encoded), encoded, event_id.encode()), digest_size=16).digest()
 
 
-def digest_trades(trades: list[Trade], is_batch: bool = True) -> bytes:
+def digest_trades(trades: list[Trade], is_batch: bool) -> bytes:
     """16 bytes that differ when any trade of an event, their order, or its kind, and so their ids, differ."""
     kind = b"" if is_batch else b"single"
     return blake2b(msgspec.msgpack.encode(trades), digest_size=16, person=kind).digest()

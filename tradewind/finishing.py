@@ -42,5 +42,5 @@ def _read_events(store: TradeStore, names: Collection[EventName]) -> list[TradeE
 
 def _to_event(name: EventName, stored: Sequence[StoredTrade]) -> TradeEvent:
     in_order = sorted(stored, key=lambda each: each.place)
-    trades = [each.trade for each in in_order]
-    return TradeEvent(*name, trades, digest_trades(trades), in_order[0].place != SINGLE)
+    trades, is_batch = [each.trade for each in in_order], in_order[0].place != SINGLE
+    return TradeEvent(*name, trades, digest_trades(trades, is_batch), is_batch)

@@ -31,7 +31,7 @@ async def test_a_short_run_adds_up_and_what_is_wrong_is_found(tmp_path: Path) ->
 
     trades = [Trade("CH.0", 10_000, 1, 1)]
     with closing(open_url(DataFolder(data).store_url)) as store:
-        store.count_trades([TradeEvent("/chaos", "never-sent", trades, digest_trades(trades), False)])
+        store.count_trades([TradeEvent("/chaos", "never-sent", trades, digest_trades(trades, False), False)])
     chaos.producer.accepted["lost"] = next(iter(chaos.producer.accepted.values()))
     await chaos.check()
     assert any("event lost was answered with 202" in problem for problem in account.problems)

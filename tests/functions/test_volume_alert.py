@@ -27,7 +27,7 @@ WINDOW_MS, GRACE_MS = 300_000, 30_000
 def event_of(id_: str, *trades: tuple[str, int, int]) -> TradeEvent:
     """Of (ticker, volume, time in ms)."""
     made = [Trade(ticker, 10_000, volume, time_ms) for ticker, volume, time_ms in trades]
-    return TradeEvent("/tests", id_, made, digest_trades(made), True)
+    return TradeEvent("/tests", id_, made, digest_trades(made, True), True)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def make_events(seed: int, count: int, *, trades: int = 6, tickers: int = 4) -> 
             )
             for _ in range(trades)
         ]
-        events.append(TradeEvent("/test", f"{seed}-{number}", made, digest_trades(made), True))
+        events.append(TradeEvent("/test", f"{seed}-{number}", made, digest_trades(made, True), True))
     return events
 
 

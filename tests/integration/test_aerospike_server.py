@@ -119,7 +119,7 @@ def test_a_full_namespace(own_aerospike_server: MakeServer) -> None:
     give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
         made = [Trade("FULL", 10_000 + place, 1, number) for place in range(1_000)]
-        event = TradeEvent("/full", str(number), made, digest_trades(made), True)
+        event = TradeEvent("/full", str(number), made, digest_trades(made, True), True)
         number += 1
         outcome = store.store_trades([event])[0]
         if outcome is Outcome.UNAVAILABLE:

@@ -66,7 +66,7 @@ class AerospikeStores:
         before = self._summary_records()
         for number in range(self._marks_limit + 1):
             trades = [Trade(ticker, 10_000, 1, 1) for ticker in tickers]
-            event = TradeEvent("/closing", str(number), trades, digest_trades(trades), True)
+            event = TradeEvent("/closing", str(number), trades, digest_trades(trades, True), True)
             if trades:
                 assert store.count_trades([event]) == [Outcome.COUNTED]
         for name, bins in self._summary_records().items():

@@ -93,7 +93,7 @@ def _check_repair(store: TradeStore, stored: list[TradeEvent]) -> None:
     trades = [
         Trade(ticker, price, 1, 1) for ticker in sorted(_tickers(stored)) for price in (1, 20_000, 10_001)
     ]
-    later = TradeEvent("/later", "1", trades, digest_trades(trades), True)
+    later = TradeEvent("/later", "1", trades, digest_trades(trades, True), True)
     if trades:
         assert store.count_trades([later]) == [Outcome.COUNTED]
     _check_summaries(store, tally_events([*stored, later]), left_alone)

@@ -33,7 +33,7 @@ def make_store(network: Network) -> AerospikeStore:
 
 def make_event(id_: str) -> TradeEvent:
     trades = [Trade("HOT", 10_000, 1, 1)]
-    return TradeEvent("/s", id_, trades, digest_trades(trades), True)
+    return TradeEvent("/s", id_, trades, digest_trades(trades, True), True)
 
 
 def count_many(store: AerospikeStore, name: str, count: int) -> None:

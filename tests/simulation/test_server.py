@@ -107,7 +107,7 @@ class Side:
             )
             for _ in range(made.randint(1, 4))
         ]
-        return TradeEvent(f"/{self.run}", str(number // 2 * 2), trades, digest_trades(trades), True)
+        return TradeEvent(f"/{self.run}", str(number // 2 * 2), trades, digest_trades(trades, True), True)
 
     def events(self, rng: random.Random) -> list[TradeEvent]:
         return list(

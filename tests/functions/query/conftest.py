@@ -60,7 +60,9 @@ class Feed:
 
     def batch(self, trades: list[Trade]) -> str:
         self._count += 1
-        event = TradeEvent("/tests", f"e{self._count:06d}", trades, digest_trades(trades), len(trades) > 1)
+        is_batch = len(trades) > 1
+        digest = digest_trades(trades, is_batch)
+        event = TradeEvent("/tests", f"e{self._count:06d}", trades, digest, is_batch)
         self.store.store_trades([event])
         self.store.count_trades([event])
         return event.id

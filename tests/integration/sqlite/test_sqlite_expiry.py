@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 def make_event(number: int, ticker: str = "A") -> TradeEvent:
     trades = [Trade(ticker, 10_000 + place, 1, number) for place in range(10)]
-    return TradeEvent("/test", str(number), trades, digest_trades(trades), True)
+    return TradeEvent("/test", str(number), trades, digest_trades(trades, True), True)
 
 
 def store_and_count(store: SqliteStore, numbers: range, ticker: str = "A") -> None:

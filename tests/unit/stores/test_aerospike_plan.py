@@ -31,7 +31,7 @@ trades = st.builds(
 
 
 def make_event(number: int, made: list[Trade], is_batch: bool = True) -> TradeEvent:
-    return TradeEvent("/s", str(number), made, digest_trades(made), is_batch)
+    return TradeEvent("/s", str(number), made, digest_trades(made, is_batch), is_batch)
 
 
 def run(operations: list[dict[str, Any]], bins: dict[str, Any]) -> None:

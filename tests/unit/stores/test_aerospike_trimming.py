@@ -33,7 +33,9 @@ def make_store(network: Network, retention_s: int = 0) -> AerospikeStore:
 
 def make_events(count: int) -> list[TradeEvent]:
     trades = [Trade("HOT", 10_000, 1, 1)]
-    return [TradeEvent("/s", str(number), trades, digest_trades(trades), True) for number in range(count)]
+    return [
+        TradeEvent("/s", str(number), trades, digest_trades(trades, True), True) for number in range(count)
+    ]
 
 
 def marks(network: Network) -> int:

@@ -30,7 +30,7 @@ def test_digests_differ_when_a_trade_or_the_order_does(made: list[Trade]) -> Non
     others = [made[::-1], made[:-1], [*made, Trade("A", 1, 1, 1)]]
     others += [[*made[:n], made[n]._replace(volume=10), *made[n + 1 :]] for n in range(len(made))]
     for other in others:
-        assert (digest_trades(other) == digest_trades(made)) == (other == made)
+        assert (digest_trades(other, True) == digest_trades(made, True)) == (other == made)
 
 
 def test_ids() -> None:

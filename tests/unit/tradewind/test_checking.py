@@ -160,7 +160,7 @@ def test_an_event_that_shares_a_ticker_with_a_dead_letter_does_not_count_twice(
     waiting = make_batch("waits", Trade("T", 20_000, 5, 9))
     lost = make_batch("lost", Trade("T", 20_000, 5, 9), Trade("OTHER", 20_000, 5, 9))
     store.store_trades([waiting, lost])
-    store.add_dead_letter(letter(waiting, "503"))
+    store.add_dead_letters([letter(waiting, "503")])
     assert repair_store(store, idle) == {"OTHER": SET, "T": WAITS}
     assert store.count_trades([lost, waiting]) == ["DUPLICATE", "COUNTED"]
     store.mark_replayed(waiting.key.hex(), 5)
