@@ -72,7 +72,7 @@ export class TradeList extends HTMLElement {
     this.#rows = new Map(page.map((trade) => [keyOf(trade), this.#rows.get(keyOf(trade)) ?? makeRow(trade)]));
     arrange(this.#body, [...this.#rows.values()]);
     const end = this.#start + page.length;
-    const where = `${formatCount(this.#start + 1)}–${formatCount(end)} of ${formatCount(this.#total)}`;
+    const where = `${formatCount(this.#start + 1)}–${formatCount(end)} of ${formatCount(Math.max(end, this.#total))}`;
     setText(this.#where, page.length ? where : "none stored");
     this.#buttons.newest.disabled = this.#buttons.newer.disabled = this.#start === 0;
     this.#buttons.older.disabled = end >= trades.length && !nextCursor;

@@ -48,8 +48,6 @@ def main() -> None:
 
 def take_all(page: Page) -> None:
     """One visit of a user, with a picture of each stop."""
-    page.get_by_role("columnheader").get_by_role("button", name="Symbol").click()
-    page.mouse.move(0, 0)
     page.locator(".row.rose").first.wait_for()
     save(page, "page-light")
     page.get_by_role("columnheader").get_by_role("button", name="Trades").click()
@@ -71,6 +69,7 @@ def take_all(page: Page) -> None:
         page.get_by_role("radio", name=kind).check(force=True)
         page.get_by_role("button", name="Send", exact=True).click()
         page.locator("[data-part=send]:enabled").wait_for()
+    page.locator(".fate").first.get_by_text("done", exact=True).wait_for()
     page.get_by_role("button", name="Pause").click()
     save(page, "events")
     page.get_by_role("link", name="Dead letters").click()
