@@ -6,7 +6,6 @@ Off the hot path, and never a reason to fail: at most one write an interval; wha
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -37,25 +36,27 @@ class Notes:
         self._write = write
         self._interval_s = interval_s
         self._clock = clock
-        self._pending: deque[EventNote] = deque(maxlen=MAX_NOTES_PER_WRITE)
+        self._pending: list[tuple[EventNote, bool]] = []  # and whether it is of one that is done
         self._is_due = False
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="notes")
 
     def add(self, attributes: Mapping[str, str], data: bytes, answer: Answer) -> None:
         """Note a delivery. Where there are too many, those done make room for those refused."""
-        if len(self._pending) == MAX_NOTES_PER_WRITE and answer.is_done:
-            return
-        self._pending.append(
-            EventNote(
-                self._function,
-                int(self._clock() * 1000),
-                _bounded(attributes),
-                data[:MAX_CUT_DATA_BYTES],
-                len(data),
-                answer.verdict,
-                answer.reason,
-            )
+        if len(self._pending) == MAX_NOTES_PER_WRITE:
+            if answer.is_done:
+                return
+            oldest_done = (place for place, (_, is_done) in enumerate(self._pending) if is_done)
+            del self._pending[next(oldest_done, 0)]
+        note = EventNote(
+            self._function,
+            int(self._clock() * 1000),
+            _bounded(attributes),
+            data[:MAX_CUT_DATA_BYTES],
+            len(data),
+            answer.verdict,
+            answer.reason,
         )
+        self._pending.append((note, answer.is_done))
         if not self._is_due:
             self._is_due = True
             loop = asyncio.get_running_loop()
@@ -77,9 +78,8 @@ class Notes:
             loop.call_later(self._interval_s, self._start_write, loop)
 
     def _take(self) -> list[EventNote]:
-        notes = list(self._pending)
-        self._pending.clear()
-        return notes
+        taken, self._pending = self._pending, []
+        return [note for note, _ in taken]
 
     def _write_all(self, notes: list[EventNote]) -> None:
         try:

@@ -69,6 +69,29 @@ async def test_memory_is_bounded_and_refusals_come_first() -> None:
     assert write[-1].reason == "seen"
 
 
+async def test_of_refusals_the_oldest_goes() -> None:
+    written = Written()
+    notes = make(written)
+    for number in range(MAX_NOTES_PER_WRITE + 1):
+        notes.add({}, b"", refusal(str(number)))
+    await written.wait_for(1)
+    (write,) = written.writes
+    assert [note.reason for note in write] == [str(number + 1) for number in range(MAX_NOTES_PER_WRITE)]
+
+
+async def test_those_done_go_first() -> None:
+    written = Written()
+    notes = make(written)
+    notes.add({}, b"", refusal("first"))
+    for _ in range(2 * MAX_NOTES_PER_WRITE):
+        notes.add({}, b"", Answer("DONE"))
+    notes.add({}, b"", refusal("last"))
+    await written.wait_for(1)
+    (write,) = written.writes
+    assert len(write) == MAX_NOTES_PER_WRITE
+    assert [note.reason for note in write if note.reason] == ["first", "last"]
+
+
 async def test_a_note_is_cut() -> None:
     written = Written()
     attributes = {f"{number}" + "n" * 1000: "v" * 1000 for number in range(1000)}
