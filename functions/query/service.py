@@ -1,7 +1,7 @@
 """What concerns the service itself: is it alive and ready, its measures, its events' schemas, its broker."""
 
 import msgspec
-from flask import Response, request
+from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from functions.metrics import exposition
@@ -32,7 +32,7 @@ def read_metrics(_services: Services) -> Body:
 def read_schema(_services: Services, type: str) -> Body:  # noqa: A002 - named as in the path
     if type not in SCHEMA_TYPES:
         raise Problem(404, f"there is no schema of {type[:64]!r}: there are {' and '.join(SCHEMA_TYPES)}")
-    schema = make_schema(type, f"{request.host_url}v1/schemas")
+    schema = make_schema(type, "/v1/schemas")  # relative to where it was read: no client names itself into it
     return Body(msgspec.json.encode(schema), SCHEMA_MEDIA_TYPE)
 
 

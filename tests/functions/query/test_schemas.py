@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventing.attributes import check_uri
 from trades.codec import MAX_TIME_MS, TRADE_BATCH, TRADE_EXECUTED, BadTrade, decode_event
 from trades.schemas import SCHEMA_TYPES, make_schema
 from trades.trade import MAX_TRADES_PER_EVENT, MAX_VOLUME
@@ -86,10 +85,9 @@ def test_the_size_of_a_batch(count: int) -> None:
 
 @pytest.mark.parametrize("type_", SCHEMA_TYPES)
 def test_published_under_its_own_id(client: FlaskClient, type_: str) -> None:
-    answer = client.get(f"/v1/schemas/{type_}")
+    answer = client.get(f"/v1/schemas/{type_}", headers={"Host": "evil.example"})
     assert answer.content_type == "application/schema+json"
     schema = answer.json
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["$id"] == f"http://localhost/v1/schemas/{type_}"
-    check_uri("dataschema", schema["$id"])
+    assert schema["$id"] == f"/v1/schemas/{type_}"  # of the address that it was read from
     assert client.get("/v1/schemas/trade.cancelled.v1").status_code == 404
