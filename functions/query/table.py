@@ -165,6 +165,9 @@ class TickerTable:
                 self._reloaded_ms = now_ms
             self._remember_start()
             self._merge(changed.summaries)
+            if is_reload:  # a repair may have taken the latest trade out
+                times = (row.summary.latest.time_ms for row in self._rows.values())
+                self.latest_ms = max(times, default=None)
             self._store_cursor = changed.next_cursor
             self._merged_ms = now_ms
             self.rate.add(now_ms, self.trade_count)

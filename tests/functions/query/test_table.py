@@ -319,6 +319,21 @@ def test_a_removed_ticker_disappears(
     assert late.rows == client.rows == rows_of(make_table())
 
 
+def test_the_latest_time_is_one_that_is_there(clock: Clock) -> None:
+    """Also after a repair has taken out the trade that was the latest."""
+
+    def at(time_ms: int) -> ChangedSummaries:
+        return ChangedSummaries({"A": Summary(1, 1, 1, 1, 1, Latest(time_ms, "x", 1))}, 1)
+
+    answers = iter([at(9_000), at(1_000)])
+    table = TickerTable(lambda _: next(answers), {}, clock, lambda: "0" * 8)
+    table.refresh()
+    assert table.latest_ms == 9_000
+    clock.now_ms += RELOAD_INTERVAL_MS
+    table.refresh()
+    assert table.latest_ms == 1_000
+
+
 def test_another_store_with_the_same_tickers(
     model: ModelStore, clock: Clock, make_table: Callable[[], TickerTable]
 ) -> None:
