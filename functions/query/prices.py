@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from functions.query.bodies import Body, encode
 from functions.query.operation import Operation
 from functions.query.parameters import PRICE_PATTERN, check_ticker, never_traded, parse_traded_price
 from functions.query.services import Services
@@ -53,7 +54,14 @@ class PriceList(msgspec.Struct):
     next_cursor: Annotated[str | None, Meta(description="null at the end")]
 
 
-def list_prices(services: Services, ticker: str, query: PricesQuery) -> PriceList:
+def list_prices(services: Services, ticker: str, query: PricesQuery) -> Body:
+    """All levels are read for it: what took long is kept for a while, for whoever has the same panel open."""
+    return services.recent.get(
+        (ticker, query), lambda: encode(_read_list(services, ticker, query)), kept_ms=0
+    )
+
+
+def _read_list(services: Services, ticker: str, query: PricesQuery) -> PriceList:
     levels = services.store.read_levels(check_ticker(ticker))
     if not levels:
         raise never_traded(ticker)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from functions.query.bodies import Body, encode
 from functions.query.operation import Operation
 from functions.query.parameters import check_ticker, never_traded
 from functions.query.problems import Problem
@@ -30,7 +31,16 @@ class TradeList(msgspec.Struct):
     next_cursor: Annotated[str | None, Meta(description="null at the end")]
 
 
-def list_trades(services: Services, ticker: str, query: TradesQuery) -> TradeList:
+def list_trades(services: Services, ticker: str, query: TradesQuery) -> Body:
+    """The first page, which open panels ask for again and again, is kept for a while if it took long."""
+
+    def read() -> Body:
+        return encode(_read_page(services, ticker, query))
+
+    return services.recent.get((ticker, query), read, kept_ms=0) if query.cursor is UNSET else read()
+
+
+def _read_page(services: Services, ticker: str, query: TradesQuery) -> TradeList:
     cursor = None if query.cursor is UNSET else query.cursor
     try:
         page = services.store.read_trades(check_ticker(ticker), query.limit, cursor)
