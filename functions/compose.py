@@ -13,6 +13,7 @@ from eventing.tracing import Tracer, make_tracer
 from functions.door import Door, Handle
 from functions.metrics import StoreMeasures
 from functions.notes import Notes
+from functions.once import Once
 from functions.probes import Probes, Readiness
 from functions.stores import open_store
 from runtime.settings import (
@@ -106,17 +107,9 @@ def own_function(function: str, handle: Handle) -> Door:
     )
 
 
-_making_query = threading.Lock()
-
-
+@Once
 def query() -> "Flask":
-    """The query's app; threads of one server may ask for it at once."""
-    with _making_query:
-        return _query()
-
-
-@cache
-def _query() -> "Flask":
+    """The query's app."""
     from eventing.credentials import Credentials
     from functions.query.app import create_app
 

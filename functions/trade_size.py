@@ -13,9 +13,9 @@ of the function (STORE, and for SQLite FUNCTION_DATA=.tradewind/attached/trade-s
 import sys
 from collections import Counter
 from contextlib import closing
-from functools import cache
 
 from functions.event_function import BadEvent, CloudEvent, event_function, reply_to
+from functions.once import Once
 from functions.own_store import own_store
 from functions.read_trades import read_trades
 from trades.store import Outcome, StoreUnavailable, TradeStore
@@ -46,7 +46,7 @@ def trade_size(event: CloudEvent) -> CloudEvent:
     return reply_to(event, "trade.classified.v1", data, source="/functions/trade-size")
 
 
-@cache
+@Once
 def sizes() -> TradeStore:
     """Made at the first event, by the process that uses it."""
     return own_store("tradeSizes")

@@ -21,11 +21,11 @@ import logging
 import os
 import time
 from datetime import UTC, datetime
-from functools import cache
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from eventing.codec import encode_binary
 from functions.event_function import BadEvent, CloudEvent, event_function, from_cloud_event
+from functions.once import Once
 from functions.own_store import data_folder
 from functions.read_trades import read_trades
 from functions.volume_windows import Alert, VolumeWindows
@@ -58,7 +58,7 @@ def volume_alert(event: CloudEvent) -> CloudEvent | None:
     return reply
 
 
-@cache
+@Once
 def windows() -> VolumeWindows:
     """Opened at the first event, by the process that uses it."""
     return VolumeWindows(
