@@ -1,6 +1,7 @@
 """The list of tickers: sorted, searched, page by page, or only what changed."""
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -86,7 +87,9 @@ def _changes(table: TickerTable, query: TickersQuery, cursor: Cursor) -> Body:
         cursor, limit, (lambda row: _matches(row, text)) if text else None
     )
     total = len(_search(table, text)) if text else len(table)
-    return _encode(rows, total, here, more, reset)
+    data = _encode(rows, total, here, more, reset)
+    # Nobody asks with the same cursor again once there are changes: no cache need keep the answer.
+    return Body(data, cache_control="no-store") if query.changed_since else _body(data, table, query)
 
 
 def _page(table: TickerTable, query: TickersQuery) -> Body:
@@ -95,13 +98,21 @@ def _page(table: TickerTable, query: TickersQuery) -> Body:
     _sort(found, query, text)
     end = query.offset + (DEFAULT_LIMIT if query.limit is UNSET else query.limit)
     rows = found[query.offset : end]
-    return _encode(rows, len(found), table.here(), end < len(found), reset=False)
+    data = _encode(rows, len(found), table.here(), end < len(found), reset=False)
+    return _body(data, table, query)
 
 
-def _encode(rows: list[Row], total: int, cursor: Cursor, more: bool, reset: bool) -> Body:
+def _body(data: bytes, table: TickerTable, query: TickersQuery) -> Body:
+    """The cursor is another after each refresh; but one from an answer with the same rows serves as well."""
+    here = table.here()
+    asked = blake2b(repr(query).encode(), digest_size=8).hexdigest()
+    return Body(data, version=f"{here.epoch}-{here.change}-{asked}")
+
+
+def _encode(rows: list[Row], total: int, cursor: Cursor, more: bool, reset: bool) -> bytes:
     """A TickerList, put together from the rows' own JSON."""
     tail = msgspec.json.encode({"total": total, "cursor": str(cursor), "more": more, "reset": reset})
-    return Body(b'{"tickers":[%b],%b' % (b",".join([row.json for row in rows]), tail[1:]))
+    return b'{"tickers":[%b],%b' % (b",".join([row.json for row in rows]), tail[1:])
 
 
 def _matches(row: Row, text: str) -> bool:

@@ -108,6 +108,28 @@ def test_unchanged_is_304(feed, client: FlaskClient, url: str) -> None:
     assert client.get(url, headers={"If-None-Match": 'W/"other"'}).status_code == 200
 
 
+def test_the_list_has_one_etag_until_it_changes(feed, clock, client: FlaskClient) -> None:
+    """Though its cursor moves with each refresh. Other parameters make another answer."""
+    feed("ASPS", 321_000)
+    urls = ["/v1/tickers?sort=volume", "/v1/tickers", "/v1/tickers?changed_since="]
+    etags = [client.get(url).headers["ETag"] for url in urls]
+    assert len(set(etags)) == 3
+    clock.advance(10 * REFRESH_INTERVAL_MS)
+    for url, etag in zip(urls, etags, strict=True):
+        assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
+    feed("ASPS", 321_000)
+    clock.advance(REFRESH_INTERVAL_MS)
+    assert {client.get(url).headers["ETag"] for url in urls}.isdisjoint(etags)
+
+
+def test_an_answer_to_a_cursor_is_in_no_cache(feed, client: FlaskClient) -> None:
+    feed("ASPS", 321_000)
+    first = client.get("/v1/tickers?changed_since=")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = client.get(f"/v1/tickers?changed_since={first.json['cursor']}")
+    assert again.headers["Cache-Control"] == "no-store"
+
+
 @pytest.mark.parametrize("url", READS[:7])
 def test_changed_has_another_etag(feed, clock, client: FlaskClient, url: str) -> None:
     feed("A", 10_000)
