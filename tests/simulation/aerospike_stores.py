@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tests.simulation.client import Network, SimulatedCluster, fake_sleep
+from tests.simulation.events import NOON_MS
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Loop
 from tests.simulation.server import Server
@@ -25,7 +26,7 @@ class AerospikeStores:
     """One store a process; processes that start later may have more shards."""
 
     def __init__(self, loop: Loop, rng: random.Random, faults: Faults, marks_limit: int) -> None:
-        self.server = Server()
+        self.server = Server(lambda: NOON_MS + loop.now_ms)
         self._marks_limit = marks_limit
         self._rng = rng
         self._network = Network(loop, rng, faults, self.server)

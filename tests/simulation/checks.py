@@ -20,6 +20,7 @@ def check(world: World) -> None:
     _check_trades(store, stored)
     disputed = _tickers(_only_here(stored, counted) + _only_here(counted, stored))
     _check_summaries(store, tally_events(counted), disputed if world.repairs else set())
+    _check_reader(world, store)
     _check_dead_letters(world, store)
     world.stores.check(counted)
     _check_repair(store, stored)
@@ -72,6 +73,13 @@ def _check_summaries(store: TradeStore, tallies: dict[str, Tally], but: Collecti
         tally = tallies[ticker]
         assert store.read_summary(ticker) == tally.summary, f"{ticker}: expected {tally.summary}"
         assert store.read_levels(ticker) == tally.levels, f"{ticker}: expected {tally.levels}"
+
+
+def _check_reader(world: World, store: TradeStore) -> None:
+    """It missed no change. A ticker that a repair took away may stay on its page."""
+    world.reader.read()
+    for ticker in sorted(store.scan_tickers()):
+        assert world.reader.table[ticker] == store.read_summary(ticker), f"a reader missed {ticker}"
 
 
 def _check_dead_letters(world: World, store: TradeStore) -> None:

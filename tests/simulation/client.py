@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -15,17 +16,16 @@ from unittest.mock import patch
 from aerospike import exception
 from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Write
 
-from tests.simulation.expressions import passes
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Crash, Loop
-from tests.simulation.operations import copy
 from tests.simulation.server import Server
-from trades.stores.aerospike import Cluster, ClusterOptions
+from trades.stores.aerospike import Cluster, ClusterOptions, changes
 from trades.stores.aerospike import cluster as cluster_module
 from trades.stores.aerospike.cluster import KEY_BUSY, NO_RESPONSE, RECORD_TOO_BIG
 from trades.stores.aerospike.layout import Key
 
 TIMEOUT_MS = 2_000
+SERVER_EPOCH_S = 1_262_304_000  # 2010
 _STEP_MS = 3
 _LATE_MS = 300_000
 _HOT_MS = 3_000
@@ -113,23 +113,36 @@ class Client:
         raise exception.TimeoutError(9, "the server did not answer")
 
     def query(self, namespace: str, set_: str) -> "_Query":
-        return _Query(self._server, namespace, set_)
+        return _Query(self, self._server, namespace, set_)
+
+    def reach(self) -> None:
+        """On the way to the server, or back. Raises as the client does."""
+        if self._network.is_down() or self._faults.strikes("query breaks off"):
+            self._time_out()
+        self._loop.pause(self._faults.latency_ms(_STEP_MS))
+
+    def page(self, most: int) -> int:
+        """How many records come at once: few, so that a query has several pages."""
+        return min(most, 3 if self._faults.is_over else self._network.rng.randint(1, 5))
 
     def info_all(self, command: str) -> dict[str, tuple[None, str]]:
         kind, _, rest = command.partition("/")
         count = len(self._server.of_set(*rest.split("/"))) if kind == "sets" else 0
-        return {"node": (None, f"objects={count};stop_writes=false;nsup-period=120")}
+        time_s = self._server.clock_ms() // 1_000 - SERVER_EPOCH_S
+        return {"node": (None, f"objects={count};stop_writes=false;nsup-period=120;current_time={time_s}")}
 
     def info_random_node(self, _command: str) -> str:
         return "ok"
 
 
 class _Query:
-    """Reads what matches in a set, in one page."""
+    """Reads what matches in a set, in pages if it is told to; other things happen in between."""
 
-    def __init__(self, server: Server, namespace: str, set_: str) -> None:
-        self._server, self._place = server, (namespace, set_)
+    def __init__(self, client: Client, server: Server, namespace: str, set_: str) -> None:
+        self._client, self._server, self._place = client, server, (namespace, set_)
         self._range: tuple[str, int, int] | None = None
+        self._is_paged = self._is_done = False
+        self._last = ""
         self.max_records = 0
 
     def where(self, predicate: tuple[Any, ...]) -> None:
@@ -140,21 +153,32 @@ class _Query:
         self._bins = bins
 
     def paginate(self) -> None:
-        pass
+        self._is_paged = True
 
     def is_done(self) -> bool:
-        return True
+        return self._is_done
 
     def results(self, policy: dict[str, Any]) -> list[tuple[Any, Any, dict[str, Any]]]:
-        return [
-            (
-                (*self._place, key, _digest(key)),
-                {},
-                {name: copy(bins[name]) for name in self._bins if name in bins},
-            )
-            for key, bins in sorted(self._server.of_set(*self._place).items())
-            if passes(policy.get("expressions"), bins) and self._is_in_range(bins)
-        ]
+        """Records are looked at one by one: what is written behind this place is not seen."""
+        self._client.reach()
+        limit = self.max_records if self._is_paged else None
+        if limit and self._range is None:  # of a range, the adapter asks for parts, which are not simulated
+            limit = self._client.page(limit)
+        found = self._matching(policy.get("expressions"))
+        rows = [self._row(key, bins) for key, bins in islice(found, limit)]
+        self._is_done = limit is None or len(rows) < limit
+        if rows:
+            self._last = rows[-1][0][2]
+        self._client.reach()
+        return rows
+
+    def _matching(self, only_where: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        found = self._server.scan(*self._place, self._last, only_where)
+        return ((key, bins) for key, bins in found if self._is_in_range(bins))
+
+    def _row(self, key: str, bins: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+        selected = {name: bins[name] for name in self._bins if name in bins}
+        return (*self._place, key, _digest(key)), {}, selected
 
     def _is_in_range(self, bins: dict[str, Any]) -> bool:
         if self._range is None:
@@ -178,9 +202,11 @@ class SimulatedCluster(Cluster):
 def fake_sleep(loop: Loop) -> Iterator[None]:
     """Where the adapter sleeps between its retries, others run."""
     clock = SimpleNamespace(
-        sleep=lambda seconds: loop.pause(int(seconds * 1_000)), perf_counter=lambda: loop.now_ms / 1_000
+        sleep=lambda seconds: loop.pause(int(seconds * 1_000)),
+        perf_counter=lambda: loop.now_ms / 1_000,
+        monotonic=lambda: loop.now_ms / 1_000,
     )
-    with patch.object(cluster_module, "time", clock):
+    with patch.object(cluster_module, "time", clock), patch.object(changes, "time", clock):
         yield
 
 

@@ -21,16 +21,16 @@ _COMPARISONS: dict[int, Callable[[Any, Any], bool]] = {
 }
 
 
-def passes(expression: list[Any] | None, bins: dict[str, Any]) -> bool:
-    """Whether a filter lets a record through."""
-    return expression is None or evaluate(expression, bins) is True
+def passes(expression: list[Any] | None, bins: dict[str, Any], updated_ns: int = 0) -> bool:
+    """Whether a filter lets a record through that was last written then."""
+    return expression is None or evaluate(expression, bins, updated_ns) is True
 
 
-def evaluate(expression: list[Any], bins: dict[str, Any]) -> Any:
-    return _evaluate(iter(expression), bins)
+def evaluate(expression: list[Any], bins: dict[str, Any], updated_ns: int = 0) -> Any:
+    return _evaluate(iter(expression), bins, updated_ns)
 
 
-def _evaluate(rest: Iterator[Any], bins: dict[str, Any]) -> Any:
+def _evaluate(rest: Iterator[Any], bins: dict[str, Any], updated_ns: int) -> Any:
     operation, _, fixed, children = next(rest)
     if operation == Op.VAL:
         if isinstance(fixed["val"], int) and not -(1 << 63) <= fixed["val"] < 1 << 63:
@@ -40,9 +40,11 @@ def _evaluate(rest: Iterator[Any], bins: dict[str, Any]) -> Any:
         return bins.get(fixed["bin"], UNKNOWN)
     if operation == Op.BIN_EXISTS:
         return fixed["bin"] in bins
+    if operation == Op.META_LAST_UPDATE_TIME:
+        return updated_ns
     if operation == Op._AS_EXP_CODE_END_OF_VA_ARGS:
         return None
-    values = [_evaluate(rest, bins) for _ in range(children)]
+    values = [_evaluate(rest, bins, updated_ns) for _ in range(children)]
     if operation in _COMPARISONS:
         return UNKNOWN if UNKNOWN in values else _COMPARISONS[operation](*values)
     if operation == Op.NOT:

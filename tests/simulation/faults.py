@@ -15,6 +15,7 @@ RATES = {
     "store in doubt": 0.15,  # the call fails, and all or part of it is done
     "arrives late": 0.15,  # the call fails, and the server does it long afterwards
     "sent twice": 0.2,  # the client repeats a call whose answer was lost: the second answer counts
+    "query breaks off": 0.1,  # before or after one of its pages
     "no node known": 0.05,  # the call succeeds, says the client, and nothing of it is sent
     "store down": 0.01,  # and stays so for a while
     "record in doubt": 0.1,  # of a call that succeeds for others

@@ -7,7 +7,18 @@ from unittest.mock import patch
 
 from functions import answer
 from trades.store import Outcome
-from trades.stores.aerospike import cluster, counting, folding, plan, raw_trades, repair, store, trimming
+from trades.stores.aerospike import (
+    changes,
+    cluster,
+    counting,
+    folding,
+    plan,
+    raw_trades,
+    repair,
+    store,
+    trimming,
+)
+from trades.stores.aerospike.changes import ChangedTable
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.counting import Counter
 from trades.stores.aerospike.fence import Fence
@@ -207,6 +218,29 @@ def moved_without_seal() -> Any:
     )
 
 
+def broken_refreshes_forgotten() -> Any:
+    """What a refresh read before it broke off is not shown to readers by the next."""
+    read_since = ChangedTable._read_since
+
+    def forgetful(self: ChangedTable, since_ms: int) -> None:
+        self._unmerged.clear()
+        read_since(self, since_ms)
+
+    return patch.object(ChangedTable, "_read_since", forgetful)
+
+
+def changes_by_ones_own_clock() -> Any:
+    """A refresh that took long is taken for one that saw everything up to its end."""
+    refresh = ChangedTable._refresh
+
+    def late(self: ChangedTable) -> int:
+        refresh(self)
+        self._read_until_ms = self._server_time_ms() + changes.OVERLAP_MS
+        return self._read_until_ms
+
+    return patch.object(ChangedTable, "_refresh", late)
+
+
 def claims_forgotten() -> Any:
     """SQLite: every delivery is taken for a new event."""
 
@@ -252,4 +286,6 @@ AEROSPIKE_MUTANTS: list[Mutant] = [
     marks_of_sealed_records_ignored,
     sealed_records_trimmed,
     moved_without_seal,
+    broken_refreshes_forgotten,
+    changes_by_ones_own_clock,
 ]

@@ -3,6 +3,7 @@
 `test_server.py` holds it against a real server.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import aerospike
@@ -17,12 +18,14 @@ from trades.stores.aerospike.layout import Key
 class Record(NamedTuple):
     generation: int
     bins: Bins
+    updated_ns: int
 
 
 class Server:
-    """All of it happens at once: a call on a record is atomic."""
+    """All of it happens at once: a call on a record is atomic. `clock_ms`: since 1970."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_ms: Callable[[], int] = lambda: 0) -> None:
+        self.clock_ms = clock_ms
         self.records: dict[Key, Record] = {}
 
     def handle(self, request: BatchRecord, only_where: list[Any] | None = None) -> None:
@@ -58,8 +61,17 @@ class Server:
         if record is not None and not passes(policy.get("expressions", only_where), bins):
             raise Refused(FILTERED_OUT)
         answers = {operation["bin"]: run(operation, bins) for operation in request.ops}
-        self.records[request.key] = Record(generation + 1, bins)
+        self.records[request.key] = Record(generation + 1, bins, self.clock_ms() * 1_000_000)
         return generation + 1, answers
+
+    def scan(
+        self, namespace: str, set_: str, after: str, only_where: list[Any] | None
+    ) -> Iterator[tuple[str, Bins]]:
+        """What matches in a set, by key from `after` on."""
+        for key in sorted(key for key in self.records if key[:2] == (namespace, set_) and key[2] > after):
+            record = self.records[key]
+            if passes(only_where, record.bins, record.updated_ns):
+                yield key[2], copy(record.bins)
 
     def of_set(self, namespace: str, set_: str) -> dict[str, Bins]:
         """All records of a set by key."""

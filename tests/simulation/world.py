@@ -28,6 +28,7 @@ from tests.simulation.functions import (
     UpdateSummary,
 )
 from tests.simulation.loop import Loop
+from tests.simulation.reader import Reader
 from trades.store import StoreError, TradeStore
 from trades.trade import TradeEvent
 from trades.verify import tally_pass
@@ -73,6 +74,7 @@ class World:
         self.processes: dict[str, list[Process]] = {name: [] for name in FUNCTIONS}
         self.broker = self._make_broker()
         self.repairs = self.reshards = 0
+        self.reader = Reader(loop, rng, faults, [stores.make(), stores.make()])
         for name, count in scale.processes.items():
             for _ in range(count):
                 self._start_process(name)
@@ -84,6 +86,7 @@ class World:
             self.loop.after(end_ms, partial(self._publish, event))
             end_ms += self.rng.randrange(self.scale.gap_ms)
         end_ms += _TAIL_MS
+        self.loop.start(self.reader.watch)
         self._plan_accidents(end_ms)
         self.loop.after(end_ms, self._end_faults)
         self.loop.run()
