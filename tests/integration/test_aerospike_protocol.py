@@ -12,7 +12,7 @@ from aerospike_helpers.batch.records import Write
 from tests.integration.shop import Crash, Shop, check_counted, count_until_done, make_events
 from trades.store import Outcome
 from trades.stores.aerospike import Cluster, ClusterOptions, counting, trimming
-from trades.stores.aerospike.cluster import NO_RESPONSE
+from trades.stores.aerospike.errors import NO_RESPONSE
 from trades.trade import TradeEvent
 
 pytestmark = pytest.mark.aerospike

@@ -21,7 +21,7 @@ from tests.simulation.loop import Crash, Loop
 from tests.simulation.server import Server
 from trades.stores.aerospike import Cluster, ClusterOptions, changes
 from trades.stores.aerospike import cluster as cluster_module
-from trades.stores.aerospike.cluster import KEY_BUSY, NO_RESPONSE, RECORD_TOO_BIG
+from trades.stores.aerospike.errors import KEY_BUSY, NO_RESPONSE, RECORD_TOO_BIG
 from trades.stores.aerospike.layout import Key
 
 TIMEOUT_MS = 2_000

@@ -159,7 +159,7 @@ def shards_not_noted() -> Any:
 
 def answers_of_no_node_believed() -> Any:
     """A client without nodes says OK, and is believed."""
-    return patch.object(cluster, "_take_back", lambda _records: None)
+    return patch.object(cluster, "take_back", lambda _records: None)
 
 
 def closed_shards_not_looked_at() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import aerospike
 
 from tests.simulation.expressions import UNKNOWN, evaluate
-from trades.stores.aerospike.cluster import ELEMENT_EXISTS
+from trades.stores.aerospike.errors import ELEMENT_EXISTS
 
 Bins = dict[str, Any]
 

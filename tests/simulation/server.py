@@ -11,7 +11,7 @@ from aerospike_helpers.batch.records import BatchRecord, Read, Write
 
 from tests.simulation.expressions import passes
 from tests.simulation.operations import Bins, Refused, copy, run
-from trades.stores.aerospike.cluster import EXISTS, FILTERED_OUT, GENERATION, NOT_FOUND, OK
+from trades.stores.aerospike.errors import EXISTS, FILTERED_OUT, GENERATION, NOT_FOUND, OK
 from trades.stores.aerospike.layout import Key
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.faults import RATES
 from tests.simulation.schedules import find_failures, how_to_repeat, run_seed
-from trades.stores.aerospike.cluster import ELEMENT_EXISTS, EXISTS, FILTERED_OUT, NOT_FOUND, OK
+from trades.stores.aerospike.errors import ELEMENT_EXISTS, EXISTS, FILTERED_OUT, NOT_FOUND, OK
 
 SEEDS = 1_000
 CHUNK = 200

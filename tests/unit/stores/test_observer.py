@@ -11,7 +11,8 @@ from aerospike_helpers.batch.records import Write
 from trades.observer import StoreObserver
 from trades.store import StoreMisconfigured, StoreUnavailable
 from trades.stores.aerospike import cluster as cluster_module
-from trades.stores.aerospike.cluster import DEVICE_OVERLOAD, EXISTS, KEY_BUSY, OK, Cluster, ClusterOptions
+from trades.stores.aerospike.cluster import Cluster, ClusterOptions
+from trades.stores.aerospike.errors import DEVICE_OVERLOAD, EXISTS, KEY_BUSY, OK
 from trades.stores.sqlite import SqliteStore
 
 

@@ -7,7 +7,8 @@ import aerospike
 from aerospike_helpers.batch.records import Write
 
 from trades.store import EventName, StoredClaim, StoreUnavailable
-from trades.stores.aerospike.cluster import EXISTS, OK, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import Bins, Cluster, Operation
+from trades.stores.aerospike.errors import EXISTS, OK
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.shards import FIRST
 from trades.trade import TradeEvent

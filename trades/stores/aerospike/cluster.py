@@ -1,8 +1,7 @@
-"""The only module that talks to the server: connections, time limits, retries, and what an error means.
+"""The only module that talks to the server: connections, time limits and retries.
 
 Connects at first use and again after a fork, because the client's threads do not live on in a child.
-A batch call does not raise for a record, so every caller looks at each record's `result`. Nor does it
-raise when there is no node to send to: see `_take_back`.
+A batch call does not raise for a record, so every caller looks at each record's `result` (`errors`).
 """
 
 import os
@@ -22,43 +21,26 @@ from aerospike import exception
 from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Read, Write
 
 from trades.observer import SILENT, StoreObserver
-from trades.store import StoreError, StoreMisconfigured, StoreUnavailable
+from trades.store import StoreUnavailable
+from trades.stores.aerospike.errors import (
+    ANSWERS,
+    BUSY,
+    NO_RESPONSE,
+    NOT_FOUND,
+    OK,
+    classify,
+    error_name,
+    misconfigured,
+    needs_a_person,
+    take_back,
+)
 from trades.stores.aerospike.layout import Key
 
 Bins = dict[str, Any]
 Operation = dict[str, Any]
 
 READ = aerospike.OPERATOR_READ
-OK = 0
-NOT_FOUND = 2
-GENERATION = 3
-EXISTS = 5
-RECORD_TOO_BIG = 13
-KEY_BUSY = 14
-DEVICE_OVERLOAD = 18
-NAMESPACE_NOT_FOUND = 20
-ELEMENT_EXISTS = 24
-FILTERED_OUT = 27
-NO_RESPONSE = -15
-
-_BUSY = frozenset((KEY_BUSY, DEVICE_OVERLOAD))
-# Results of a record that this adapter asks for: they are answers, not errors.
-_ANSWERS = frozenset((OK, NOT_FOUND, GENERATION, EXISTS, ELEMENT_EXISTS, FILTERED_OUT))
-_ERROR_NAMES = {
-    KEY_BUSY: "KEY_BUSY",
-    DEVICE_OVERLOAD: "DEVICE_OVERLOAD",
-    RECORD_TOO_BIG: "RECORD_TOO_BIG",
-    NAMESPACE_NOT_FOUND: "NAMESPACE_NOT_FOUND",
-    NO_RESPONSE: "NO_RESPONSE",
-    8: "OUT_OF_SPACE",
-    9: "TIMEOUT",
-    11: "CLUSTER",
-    -10: "CONNECTION",
-    -12: "MAX_RETRIES",
-}
 _BUSY_PAUSES_S = (0.005, 0.02, 0.08)  # the client itself never retries these
-# Security: not supported, no such user, bad password, expired, not authenticated, role violation.
-_NEEDS_A_PERSON = frozenset((51, 52, 60, 61, 62, 63, 64, 65, 80, 81))
 # Clients from before a fork are kept: freeing one waits for its threads, which are not in the child.
 _inherited: list[Any] = []
 _MAX_RETRIES = 2  # every write of this adapter may be done again
@@ -82,6 +64,7 @@ class Cluster:
     def __init__(self, options: ClusterOptions, observer: StoreObserver = SILENT) -> None:
         self.observer = observer
         self._options = options
+        self._hosts = ",".join(f"{host}:{port}" for host, port in options.hosts)
         self._lock = threading.Lock()
         self._client: Any = None
         self._senders: ThreadPoolExecutor
@@ -102,7 +85,7 @@ class Cluster:
         policy = self._policy if only_where is None else {**self._policy, "expressions": only_where}
         for pause_s in (*_BUSY_PAUSES_S, None):
             self._send(records, policy)
-            records = [record for record in records if record.result in _BUSY]
+            records = [record for record in records if record.result in BUSY]
             if not records or pause_s is None:
                 return
             self.observer.retried(len(records))
@@ -112,15 +95,11 @@ class Cluster:
         """Records by key, in order, with the bins named (all if none is); None where there is no record."""
         if bins:
             operations = [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins]
-            return [entry[1] for entry in self.read_with(keys, operations)]
+            return [entry[1] for entry in self.read_each([(key, operations) for key in keys])]
         return [entry[1] for entry in self._read([Read(key, None, read_all_bins=True) for key in keys])]
 
-    def read_with(self, keys: Sequence[Key], operations: list[Operation]) -> list[tuple[int, Bins | None]]:
-        """As `read`, with read operations; gives each record's generation too (0: there is no record)."""
-        return self.read_each([(key, operations) for key in keys])
-
     def read_each(self, reads: Sequence[tuple[Key, list[Operation]]]) -> list[tuple[int, Bins | None]]:
-        """As `read_with`, each record with operations of its own."""
+        """As `read`, each record with read operations of its own; gives its generation too (0: not there)."""
         return self._read([Read(key, operations) for key, operations in reads])
 
     def query(
@@ -182,7 +161,7 @@ class Cluster:
         client = self._connect()
         found = self._call(client.info_all, command)
         if not found:
-            raise StoreUnavailable(f"Aerospike at {_hosts(self._options)}: no node answers")
+            raise StoreUnavailable(f"Aerospike at {self._hosts}: no node answers")
         answers = []
         for error, text in found.values():
             if error is not None or text is None:
@@ -232,12 +211,12 @@ class Cluster:
             batch = BatchRecords(part)
             self._call(client.batch_write, batch, policy)
             if batch.result != OK:
-                _take_back(part)
-            failed = [record for record in part if record.result not in _ANSWERS]
+                take_back(part)
+            failed = [record for record in part if record.result not in ANSWERS]
             self._tell_failures(failed)
             for record in failed:
-                if record.result == NAMESPACE_NOT_FOUND or record.result in _NEEDS_A_PERSON:
-                    raise _misconfigured(record.result, record.key[0], self._options)
+                if needs_a_person(record.result):
+                    raise misconfigured(record.result, record.key[0], self._hosts)
 
     def _read(self, records: Sequence[Read]) -> list[tuple[int, Bins | None]]:
         self._send(records, self._policy)
@@ -256,15 +235,15 @@ class Cluster:
         try:
             return function(*arguments)
         except exception.AerospikeError as error:
-            self.observer.failed(_error_name(error.code), 1, int(bool(getattr(error, "in_doubt", False))))
-            raise _classify(error, self._options) from error
+            self.observer.failed(error_name(error.code), 1, int(bool(getattr(error, "in_doubt", False))))
+            raise classify(error, self._hosts) from error
         finally:
             self.observer.called(function.__name__, time.perf_counter() - start_s)
 
     def _tell_failures(self, records: Sequence[BatchRecord]) -> None:
         for code, times in Counter(record.result for record in records).items():
             in_doubt = sum(record.in_doubt for record in records if record.result == code)
-            self.observer.failed(_error_name(code), times, in_doubt)
+            self.observer.failed(error_name(code), times, in_doubt)
 
     def _connect(self) -> Any:
         client = self._client
@@ -293,41 +272,3 @@ def _config(options: ClusterOptions) -> dict[str, Any]:
     if options.user:
         config |= {"user": options.user, "password": options.password}
     return config
-
-
-def _take_back(records: Sequence[BatchRecord]) -> None:
-    """A client that knows no node any more says OK for each record of a batch, and has sent nothing (19.3).
-
-    What the server has written or read has a generation of at least 1.
-    """
-    for record in records:
-        if record.result == OK and (record.record is None or not record.record[1]["gen"]):
-            record.result, record.record = NO_RESPONSE, None
-
-
-def _error_name(code: int | None) -> str:
-    """A word for an error; errors that nothing here has to do with share one."""
-    return _ERROR_NAMES.get(code or 0) or ("CLIENT" if (code or 0) < 0 else "OTHER")
-
-
-def _classify(error: Any, options: ClusterOptions) -> StoreError:
-    """Bad settings need a person; all else, known or not, may pass and is worth another try."""
-    if error.code == NAMESPACE_NOT_FOUND or error.code in _NEEDS_A_PERSON:
-        return _misconfigured(error.code, error.msg, options)
-    return StoreUnavailable(f"Aerospike at {_hosts(options)}: {error.msg} (code {error.code})")
-
-
-def _misconfigured(code: int, what: str, options: ClusterOptions) -> StoreMisconfigured:
-    if code == NAMESPACE_NOT_FOUND:
-        return StoreMisconfigured(
-            f"Aerospike at {_hosts(options)} has no such namespace ({what}): add it to the server's"
-            " configuration, or set AEROSPIKE_TRADES_NAMESPACE and AEROSPIKE_SUMMARY_NAMESPACE"
-        )
-    return StoreMisconfigured(
-        f"Aerospike at {_hosts(options)} does not let this user in ({what}, code {code}):"
-        " set AEROSPIKE_USER and AEROSPIKE_PASSWORD"
-    )
-
-
-def _hosts(options: ClusterOptions) -> str:
-    return ",".join(f"{host}:{port}" for host, port in options.hosts)

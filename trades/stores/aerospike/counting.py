@@ -40,14 +40,8 @@ from typing import NamedTuple
 
 from trades.store import Outcome
 from trades.stores.aerospike.claims import Claim, Claims
-from trades.stores.aerospike.cluster import (
-    ELEMENT_EXISTS,
-    FILTERED_OUT,
-    KEY_BUSY,
-    OK,
-    RECORD_TOO_BIG,
-    Cluster,
-)
+from trades.stores.aerospike.cluster import Cluster
+from trades.stores.aerospike.errors import ELEMENT_EXISTS, FILTERED_OUT, KEY_BUSY, OK, RECORD_TOO_BIG
 from trades.stores.aerospike.fence import SEALED, Fence, apply_filter
 from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.groups import cut

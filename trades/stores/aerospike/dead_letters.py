@@ -14,7 +14,8 @@ from aerospike_helpers.batch.records import Write
 from aerospike_helpers.operations import expression_operations
 
 from trades.store import MAX_CUT_DATA_BYTES, DeadLetter, LetterPlace, Outcome, StoreUnavailable
-from trades.stores.aerospike.cluster import FILTERED_OUT, NOT_FOUND, OK, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import Bins, Cluster, Operation
+from trades.stores.aerospike.errors import FILTERED_OUT, NOT_FOUND, OK
 from trades.stores.aerospike.layout import Key, Names
 from trades.stores.aerospike.room import LARGEST
 

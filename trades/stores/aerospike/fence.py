@@ -18,7 +18,8 @@ from aerospike_helpers import expressions as exp
 from aerospike_helpers.batch.records import Write
 
 from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import OK, Bins, Cluster
+from trades.stores.aerospike.cluster import Bins, Cluster
+from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.shards import STATE_BINS, Shards
 

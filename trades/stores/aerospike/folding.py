@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 from aerospike_helpers.batch.records import Write
 
 from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import ELEMENT_EXISTS, FILTERED_OUT, OK, READ, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import READ, Bins, Cluster, Operation
+from trades.stores.aerospike.errors import ELEMENT_EXISTS, FILTERED_OUT, OK
 from trades.stores.aerospike.fence import SEALED, apply_filter
 from trades.stores.aerospike.layout import Key, Names, SummaryKey, parse_summary_key
 from trades.stores.aerospike.plan import (

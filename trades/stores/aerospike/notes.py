@@ -8,7 +8,8 @@ from aerospike_helpers.batch.records import Write
 from aerospike_helpers.operations import map_operations
 
 from trades.store import MAX_NOTES_PER_FUNCTION, EventNote, StoreUnavailable
-from trades.stores.aerospike.cluster import OK, Bins, Cluster
+from trades.stores.aerospike.cluster import Bins, Cluster
+from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.plan import SORTED_MAP
 

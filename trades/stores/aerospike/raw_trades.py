@@ -12,7 +12,8 @@ import aerospike
 from aerospike_helpers.batch.records import Write
 
 from trades.store import EventName, Outcome, StoredTrade
-from trades.stores.aerospike.cluster import EXISTS, OK, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import Bins, Cluster, Operation
+from trades.stores.aerospike.errors import EXISTS, OK
 from trades.stores.aerospike.groups import cut
 from trades.stores.aerospike.layout import Names, drill_base, event_prefix, parse_trade_key
 from trades.trade import SINGLE, Trade, TradeEvent

@@ -17,7 +17,8 @@ import aerospike
 from aerospike_helpers.batch.records import Write
 
 from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import OK, READ, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import READ, Bins, Cluster, Operation
+from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.layout import Key, Names, band_of
 from trades.stores.aerospike.plan import append_sorted, empty_marks, format_levels, plan_bands, put_value
@@ -88,7 +89,7 @@ class Repairer:
 
     def _read(self, keys: list[Key], bins: tuple[str, ...]) -> list[_Record]:
         reads: list[Operation] = [{"op": READ, "bin": name} for name in bins]
-        found = self._cluster.read_with(keys, reads)
+        found = self._cluster.read_each([(key, reads) for key in keys])
         return [
             _Record(key, generation, values or {})
             for key, (generation, values) in zip(keys, found, strict=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from aerospike_helpers.batch.records import Write
 
 from trades.store import Resharded, StoreUnavailable
-from trades.stores.aerospike.cluster import OK, Cluster, Operation
+from trades.stores.aerospike.cluster import Cluster, Operation
+from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.fence import SEALED, unchanged_filter
 from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.layout import Key, Names, parse_summary_key

@@ -14,7 +14,8 @@ from aerospike_helpers import expressions as exp
 from aerospike_helpers.batch.records import Write
 
 from trades.store import Expiry, StoreUnavailable
-from trades.stores.aerospike.cluster import FILTERED_OUT, OK, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import Bins, Cluster, Operation
+from trades.stores.aerospike.errors import FILTERED_OUT, OK
 from trades.stores.aerospike.layout import Names
 from trades.stores.aerospike.plan import SORTED_MAP, put_items, put_value
 

@@ -18,7 +18,8 @@ from aerospike_helpers.operations import map_operations
 
 from trades.store import StoreUnavailable
 from trades.stores.aerospike.claims import Claims
-from trades.stores.aerospike.cluster import OK, Bins, Cluster
+from trades.stores.aerospike.cluster import Bins, Cluster
+from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.fence import SEALED, Fence, unchanged_filter
 from trades.stores.aerospike.layout import MARKS_LIMIT, Key
 from trades.stores.aerospike.plan import MARK, Planned, fold_levels, is_fold_mark, put_levels
