@@ -263,7 +263,7 @@ def test_a_worker_that_slept_through_a_reshard(shop: Shop, early_trims: None, sl
     first.ping()
     cluster = SleepingCluster(shop.options(timeout_ms=30_000), sleep_at)
     sleeper = shop.open(cluster, shard_count=2)
-    sleeper._open().counter._shard = 2
+    sleeper._open().counter._pool._idle.append(2)
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(sleeper.count_trades, [event])
         assert cluster.asleep.wait(30)
@@ -282,14 +282,14 @@ def test_a_shard_whose_closing_the_server_lost(shop: Shop) -> None:
     """Sealed records are found so, and their events go to the first shard."""
     events = make_events(1, 6)
     store = shop.open(shard_count=2)
-    store._open().counter._shard = 2
+    store._open().counter._pool._idle.append(2)
     assert store.count_trades(events[:3]) == [Outcome.COUNTED] * 3
     first = shop.open(shard_count=1)
     first.reshard(1)
     cluster = Cluster(shop.options())
     cluster._connect().remove(shop.names.state())
     late = shop.open(shard_count=2)
-    late._open().counter._shard = 2
+    late._open().counter._pool._idle.append(2)
     count_until_done(lambda: late, events)
     first.reshard(1)
     check_counted(shop.open(shard_count=1), events)

@@ -87,7 +87,7 @@ class _Store(AerospikeStore):
 
     def _open(self) -> Any:
         parts = super()._open()
-        parts.counter._random = self._rng
+        parts.counter._pool._random = self._rng
         return parts
 
 

@@ -20,7 +20,7 @@ from trades.stores.aerospike import (
 )
 from trades.stores.aerospike.changes import ChangedTable
 from trades.stores.aerospike.claims import Claims
-from trades.stores.aerospike.counting import Counter
+from trades.stores.aerospike.counting import EventCounter
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.shards import Shards
@@ -38,12 +38,12 @@ def without_fence() -> Any:
 
 def fence_after_claim() -> Any:
     """The trim counter is read after the claim, and not before."""
-    apply = Counter._apply
+    apply = EventCounter._apply
 
-    def late(self: Counter, events: Any, shard: int, _: int, is_close: bool) -> Any:
+    def late(self: EventCounter, events: Any, shard: int, _: int, is_close: bool) -> Any:
         return apply(self, events, shard, self._fence.refresh(), is_close)
 
-    return patch.object(Counter, "_apply", late)
+    return patch.object(EventCounter, "_apply", late)
 
 
 def fence_never_raised() -> Any:
@@ -58,13 +58,13 @@ def marks_put_over() -> Any:
 
 def done_before_apply() -> Any:
     """A crash in between leaves an event done that is not counted."""
-    carry_on = Counter._carry_on
+    carry_on = EventCounter._carry_on
 
-    def hasty(self: Counter, begun: Any, claims: Any, *rest: Any) -> Any:
+    def hasty(self: EventCounter, begun: Any, claims: Any, *rest: Any) -> Any:
         self._claims.set_done([(event, claims[event.key].shard) for event in begun])
         return carry_on(self, begun, claims, *rest)
 
-    return patch.object(Counter, "_carry_on", hasty)
+    return patch.object(EventCounter, "_carry_on", hasty)
 
 
 def done_in_doubt_taken_for_done() -> Any:
@@ -80,13 +80,13 @@ def done_in_doubt_taken_for_done() -> Any:
 
 def digest_ignored() -> Any:
     """Another event of the same id is taken for a redelivery."""
-    sort_out = Counter._sort_out
+    sort_out = EventCounter._sort_out
 
-    def trusting(self: Counter, pending: Any, claims: Any, outcomes: Any) -> Any:
+    def trusting(self: EventCounter, pending: Any, claims: Any, outcomes: Any) -> Any:
         claims = {key: claim._replace(digest=pending[key].digest) for key, claim in claims.items()}
         return sort_out(self, pending, claims, outcomes)
 
-    return patch.object(Counter, "_sort_out", trusting)
+    return patch.object(EventCounter, "_sort_out", trusting)
 
 
 def shard_of_ones_own() -> Any:
@@ -111,12 +111,12 @@ def levels_trimmed_twice() -> Any:
 
 def failed_records_ignored() -> Any:
     """A record that did not take its write does not hold back done."""
-    look_at = Counter._look_at
+    look_at = EventCounter._look_at
 
-    def blind(self: Counter, *arguments: Any) -> Any:
+    def blind(self: EventCounter, *arguments: Any) -> Any:
         return look_at(self, *arguments)._replace(failed=set())
 
-    return patch.object(Counter, "_look_at", blind)
+    return patch.object(EventCounter, "_look_at", blind)
 
 
 def incomplete_taken_for_duplicate() -> Any:
@@ -164,7 +164,7 @@ def answers_of_no_node_believed() -> Any:
 
 def closed_shards_not_looked_at() -> Any:
     """A worker sets done what it has put into a shard that closed meanwhile."""
-    return patch.object(Counter, "_find_closed_since", lambda _self, _closed: set())
+    return patch.object(EventCounter, "_find_closed_since", lambda _self, _closed: set())
 
 
 def folded_without_seal() -> Any:
@@ -208,8 +208,8 @@ def moved_without_seal() -> Any:
 
     return patch.object(
         store,
-        "Counter",
-        lambda cluster, names, *parts, **more: Counter(
+        "EventCounter",
+        lambda cluster, names, *parts, **more: EventCounter(
             cluster,
             names,
             *(Hasty(cluster, names) if isinstance(part, Folder) else part for part in parts),

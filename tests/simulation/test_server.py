@@ -21,7 +21,7 @@ from tests.simulation.server import Server
 from trades.store import DeadLetter, StoreUnavailable
 from trades.stores.aerospike import Cluster, ClusterOptions, Names
 from trades.stores.aerospike.claims import Claims
-from trades.stores.aerospike.counting import Counter
+from trades.stores.aerospike.counting import EventCounter
 from trades.stores.aerospike.dead_letters import DeadLetters
 from trades.stores.aerospike.fence import Fence, apply_filter, unchanged_filter
 from trades.stores.aerospike.folding import Folder
@@ -29,6 +29,7 @@ from trades.stores.aerospike.plan import plan_group
 from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.repair import Repairer
 from trades.stores.aerospike.resharding import Resharder
+from trades.stores.aerospike.shard_pool import ShardPool
 from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.summaries import Summaries
 from trades.stores.aerospike.trimming import Trimmer
@@ -63,8 +64,7 @@ class Side:
         self.claims, self.shards = Claims(cluster, names, 0), Shards(cluster, names)
         self.fence, self.folder = Fence(cluster, names, self.shards), Folder(cluster, names)
         self.trimmer = Trimmer(cluster, self.claims, self.fence, self.shards)
-        randomness = random.Random(1)
-        self.counter = Counter(
+        self.counter = EventCounter(
             cluster,
             names,
             self.claims,
@@ -72,8 +72,7 @@ class Side:
             self.trimmer,
             self.shards,
             self.folder,
-            shard_count=2,
-            randomness=randomness,
+            ShardPool(self.shards, 2, random.Random(1)),
         )
         self.shards.raise_count(2)
         self.summaries = Summaries(cluster, names, self.shards)

@@ -10,6 +10,7 @@ from trades.store import EventName, StoredClaim, StoreUnavailable
 from trades.stores.aerospike.cluster import Bins, Cluster, Operation
 from trades.stores.aerospike.errors import EXISTS, OK
 from trades.stores.aerospike.layout import Names
+from trades.stores.aerospike.plan import put_values
 from trades.stores.aerospike.shards import FIRST
 from trades.trade import TradeEvent
 
@@ -107,7 +108,7 @@ def _claim_operations(name: EventName, digest: bytes, shard: int, state: str) ->
         "source": name.source,
         "event": name.event_id,
     }
-    return [{"op": aerospike.OPERATOR_WRITE, "bin": name, "val": value} for name, value in values.items()]
+    return put_values(values)
 
 
 def _parse_stored(key: bytes, bins: Bins) -> StoredClaim:

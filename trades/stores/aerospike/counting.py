@@ -33,8 +33,6 @@ Why each event counts once, in each record, whatever happens:
 Sums stay within 64 bits: see `room`. OVERFLOW is answered only to events without a claim.
 """
 
-import random
-import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -47,7 +45,8 @@ from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.groups import cut
 from trades.stores.aerospike.layout import ENTRIES_LIMIT, MARKS_LIMIT, Names
 from trades.stores.aerospike.plan import Planned, plan_group
-from trades.stores.aerospike.room import NEARLY_FULL, Room
+from trades.stores.aerospike.room import NEARLY_FULL, Room, limit_for
+from trades.stores.aerospike.shard_pool import ShardPool
 from trades.stores.aerospike.shards import FIRST, Shards
 from trades.stores.aerospike.trimming import Trimmer
 from trades.trade import TradeEvent
@@ -64,7 +63,7 @@ class _Applied(NamedTuple):
     failed: set[bytes]
 
 
-class Counter:
+class EventCounter:
     """`TradeStore.count_trades`. Thread-safe."""
 
     def __init__(
@@ -76,8 +75,7 @@ class Counter:
         trimmer: Trimmer,
         shards: Shards,
         folder: Folder,
-        shard_count: int,
-        randomness: random.Random,
+        pool: ShardPool,
     ) -> None:
         self._cluster = cluster
         self._names = names
@@ -86,12 +84,7 @@ class Counter:
         self._trimmer = trimmer
         self._shards = shards
         self._folder = folder
-        self._shard_count = shard_count
-        self._random = randomness
-        self._lock = threading.Lock()
-        self._taken: list[int] = []  # shards that groups are counted in right now
-        self._idle: list[int] = []  # shards to take again, the last one first
-        self._crowded: set[int] = set()  # shards that are others' too: not to take again
+        self._pool = pool
         self._known_bands: set[str] = set()  # a cache: bands are never un-named
         self._room = Room(cluster, names)
 
@@ -106,11 +99,11 @@ class Counter:
         return [outcome or Outcome.UNAVAILABLE for outcome in outcomes]
 
     def _count_group(self, group: dict[bytes, TradeEvent]) -> dict[bytes, Outcome]:
-        shard = self._take_shard()
+        shard = self._pool.take()
         try:
             return self._count_in(shard, group)
         finally:
-            self._give_back(shard)
+            self._pool.give_back(shard)
 
     def _count_in(self, shard: int, group: dict[bytes, TradeEvent]) -> dict[bytes, Outcome]:
         """New claims are made with `shard`."""
@@ -187,7 +180,7 @@ class Counter:
     def _apply(self, events: list[TradeEvent], shard: int, fence: int, is_close: bool) -> _Applied:
         """Send every record's write; where a mark is there, send the record's events one by one."""
         planned = plan_group(self._names, shard, events, self._known_bands)
-        only_where = apply_filter(fence, self._room.limit(planned) if is_close else NEARLY_FULL)
+        only_where = apply_filter(fence, _limit(planned) if is_close else NEARLY_FULL)
         self._cluster.write([plan.write for plan in planned], only_where)
         split = {plan.name for plan in planned if plan.write.result == ELEMENT_EXISTS}
         if split:
@@ -217,7 +210,7 @@ class Counter:
             for before, after in pairs
             if before.is_index or not before.marks.keys() <= sealed[before.write.key].get("marks", {}).keys()
         ]
-        self._cluster.write([plan.write for plan in planned], apply_filter(fence, self._room.limit(planned)))
+        self._cluster.write([plan.write for plan in planned], apply_filter(fence, _limit(planned)))
         return self._look_at(planned, events, FIRST)
 
     def _look_at(self, planned: list[Planned], events: list[TradeEvent], shard: int) -> _Applied:
@@ -235,10 +228,10 @@ class Counter:
             elif code == FILTERED_OUT:
                 refused.append(plan)
                 result.refused.update(plan.marks)
-                self._crowded.add(shard)  # most often since another process trims there
+                self._pool.avoid(shard)  # most often since another process trims there
             elif code != ELEMENT_EXISTS:
                 if code in (KEY_BUSY, RECORD_TOO_BIG):
-                    self._crowded.add(shard)
+                    self._pool.avoid(shard)
                 if code == RECORD_TOO_BIG:
                     self._trimmer.note_due(plan)
                 result.failed.update(plan.marks)
@@ -274,26 +267,6 @@ class Counter:
         if SEALED in trims and shard not in self._shards.closed:  # the server has lost it
             self._shards.close([shard])
 
-    def _take_shard(self) -> int:
-        """The one used last if it is free: what this process has in hand merges, and others seldom meet it.
 
-        Groups that are counted at the same time have different shards.
-        """
-        with self._lock:
-            writable = self._shards.writable[: self._shard_count]
-            idle = [shard for shard in self._idle if shard in writable]
-            if idle:
-                shard = idle[-1]
-                self._idle.remove(shard)
-            else:
-                free = [shard for shard in writable if shard not in self._taken]
-                shard = self._random.choice(free or writable)
-            self._taken.append(shard)
-            return shard
-
-    def _give_back(self, shard: int) -> None:
-        with self._lock:
-            self._taken.remove(shard)
-            if shard not in self._crowded and shard not in self._idle:
-                self._idle.append(shard)
-            self._crowded.discard(shard)
+def _limit(planned: list[Planned]) -> int:
+    return limit_for(plan.notional for plan in planned)

@@ -20,7 +20,7 @@ of `reshard`, which begins later still, finds these records. If it is closed, th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aerospike_helpers.batch.records import Write
 
@@ -110,18 +110,14 @@ def _full(key: Key, bins: Bins) -> SummaryKey | None:
     place = parse_summary_key(key[2])
     if place is None:
         return None
-    return place if "count" in bins or (place.band is not None and parse_child_levels(bins)) else None
-
-
-def parse_child_levels(bins: Bins) -> dict[int, Any]:
-    return parse_levels(bins.get("levels") or {}, bins.get("marks"))
+    return place if "count" in bins or (place.band is not None and parse_levels(bins)) else None
 
 
 def _fold_operations(child: _Child) -> list[Operation]:
     shard, bins = child.place.shard, child.bins
     operations = [put_items("folded", {shard: 1}, CREATE_ONLY_MAP)]
     if child.place.band is not None:
-        return [*operations, put_levels_as_mark(fold_mark(shard), parse_child_levels(bins))]
+        return [*operations, put_levels_as_mark(fold_mark(shard), parse_levels(bins))]
     part = parse_summary(bins)
     operations += add_sums(part.trade_count, part.volume, part.notional_ticks)
     if part.lowest_ticks:

@@ -122,13 +122,9 @@ def parse_trade_key(key: str) -> tuple[str, str, int]:
     return unquote(source), unquote(event_id), int(index)
 
 
-def drill_value(ticker: str, time_ms: int) -> int:
-    """The bin `drill`: 15 bits from the ticker above the time, so that one numeric index serves both.
+def drill_base(ticker: str) -> int:
+    """With a time, the bin `drill`: 15 bits from the ticker above it, so that one numeric index serves both.
 
     Tickers that share the 15 bits are told apart by the bin `ticker`.
     """
-    return drill_base(ticker) | time_ms
-
-
-def drill_base(ticker: str) -> int:
     return (crc32(ticker.encode()) & ((1 << _TICKER_BITS) - 1)) << TIME_BITS

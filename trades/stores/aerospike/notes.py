@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Sequence
 
-import aerospike
 from aerospike_helpers.batch.records import Write
 from aerospike_helpers.operations import map_operations
 
@@ -11,7 +10,7 @@ from trades.store import MAX_NOTES_PER_FUNCTION, EventNote, StoreUnavailable
 from trades.stores.aerospike.cluster import Bins, Cluster
 from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.layout import Names
-from trades.stores.aerospike.plan import SORTED_MAP
+from trades.stores.aerospike.plan import SORTED_MAP, put_values
 
 
 class Notes:
@@ -53,10 +52,7 @@ class Notes:
             "verdict": note.verdict,
             "reason": note.reason,
         }
-        operations = [
-            {"op": aerospike.OPERATOR_WRITE, "bin": name, "val": value} for name, value in values.items()
-        ]
-        return Write(self._names.note(note.function, number % MAX_NOTES_PER_FUNCTION), operations)
+        return Write(self._names.note(note.function, number % MAX_NOTES_PER_FUNCTION), put_values(values))
 
     def read(self, limit: int) -> list[EventNote]:
         """Newest first by (time, number)."""

@@ -254,5 +254,9 @@ def put_value(bin_: str, value: object) -> Operation:
     return {"op": aerospike.OPERATOR_WRITE, "bin": bin_, "val": value}
 
 
+def put_values(values: dict[str, Any]) -> list[Operation]:
+    return [put_value(name, value) for name, value in values.items()]
+
+
 def put_items(bin_: str, items: dict[Any, Any], policy: dict[str, int]) -> Operation:
     return {"op": aerospike.OP_MAP_PUT_ITEMS, "bin": bin_, "val": items, "map_policy": policy}

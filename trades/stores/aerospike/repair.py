@@ -101,7 +101,7 @@ class Repairer:
         records: dict[tuple[int, int], _Record],
         goal: dict[int, PriceLevel],
     ) -> list[Write]:
-        before = {place: _levels_of(record) for place, record in records.items()}
+        before = {place: parse_levels(record.bins) for place, record in records.items()}
         after = {place: _clamped(levels, goal) for place, levels in before.items()}
         for price, level in goal.items():
             band = band_of(price)
@@ -142,7 +142,7 @@ def _is_expected(
 ) -> bool:
     merged: dict[int, PriceLevel] = {}
     for record in levels.values():
-        merge_levels(merged, _levels_of(record))
+        merge_levels(merged, parse_levels(record.bins))
     merged = {price: level for price, level in merged.items() if level.trade_count}
     summary = merge_summaries(parts)
     if expected is None:
@@ -178,10 +178,6 @@ def _settle(parts: list[Summary], goal: Summary | None) -> list[Summary]:
         goal.latest,
     )
     return settled
-
-
-def _levels_of(record: _Record) -> dict[int, PriceLevel]:
-    return parse_levels(record.bins.get("levels") or {}, record.bins.get("marks"))
 
 
 def _clamped(levels: dict[int, PriceLevel], goal: dict[int, PriceLevel]) -> dict[int, PriceLevel]:

@@ -58,10 +58,6 @@ class Room:
             with self._lock:
                 self._watched = self._load() | new
 
-    def limit(self, planned: list[Planned]) -> int:
-        """A record with this notional or more has no room for all that a call adds."""
-        return limit_for(plan.notional for plan in planned)
-
     def _load(self) -> set[str]:
         if self._watched is None:
             (state,) = self._cluster.read([self._names.state()], "watched")

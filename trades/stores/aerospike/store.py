@@ -24,7 +24,7 @@ from trades.store import (
 from trades.stores.aerospike.changes import ChangedTable
 from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.cluster import Cluster, ClusterOptions
-from trades.stores.aerospike.counting import Counter
+from trades.stores.aerospike.counting import EventCounter
 from trades.stores.aerospike.dead_letters import DeadLetters
 from trades.stores.aerospike.drill_down import DrillDown
 from trades.stores.aerospike.fence import Fence
@@ -34,6 +34,7 @@ from trades.stores.aerospike.notes import Notes
 from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.repair import Repairer
 from trades.stores.aerospike.resharding import Resharder
+from trades.stores.aerospike.shard_pool import ShardPool
 from trades.stores.aerospike.shards import CLAIMS_EXPIRE, TRADES_EXPIRE, Shards
 from trades.stores.aerospike.summaries import Summaries
 from trades.stores.aerospike.trimming import Trimmer
@@ -53,11 +54,9 @@ class _Parts:
         fence = Fence(cluster, names, self.shards)
         folder = Folder(cluster, names)
         trimmer = Trimmer(cluster, claims, fence, self.shards)
-        randomness = random.Random()  # noqa: S311 - spreads processes over shards
+        pool = ShardPool(self.shards, shard_count, random.Random())  # noqa: S311 - spreads processes
         self.raw_trades = RawTrades(cluster, names, trade_retention_s)
-        self.counter = Counter(
-            cluster, names, claims, fence, trimmer, self.shards, folder, shard_count, randomness
-        )
+        self.counter = EventCounter(cluster, names, claims, fence, trimmer, self.shards, folder, pool)
         self.summaries = Summaries(cluster, names, self.shards)
         self.changes = ChangedTable(cluster, names, self.shards)
         self.drill_down = DrillDown(cluster, names)

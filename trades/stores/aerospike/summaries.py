@@ -21,6 +21,7 @@ SUMMARY_BINS = ("count", "volume", "notional", "highest", "lowest", "latest", "f
 LEVEL_BINS = ("levels", "marks", "folded")
 
 _SCAN_PAGE = 5_000
+_READ_SUMMARY: list[Operation] = [{"op": READ, "bin": name} for name in SUMMARY_BINS]
 _READ_STATE: list[Operation] = [{"op": READ, "bin": name} for name in STATE_BINS]
 
 Part = tuple[int, Bins]  # a shard's number, and what its record holds
@@ -35,7 +36,7 @@ class Summaries:
         self._shards = shards
 
     def read_summary(self, ticker: str) -> Summary | None:
-        parts = self.read_shards(lambda shard: self._names.summary(ticker, shard), SUMMARY_BINS)
+        parts = self._read_shards(lambda shard: self._names.summary(ticker, shard), _READ_SUMMARY)
         return merge_summaries(parse_summary(bins) for _shard, bins in leave_out_folded(parts))
 
     def read_level(self, ticker: str, price_ticks: int) -> PriceLevel | None:
@@ -49,7 +50,7 @@ class Summaries:
         found: dict[int, PriceLevel] = {}
         for _shard, bins in leave_out_folded(parts):
             level = bins.get("levels")
-            merge_levels(found, parse_levels({price_ticks: level} if level else {}, bins.get("marks")))
+            merge_levels(found, parse_levels({**bins, "levels": {price_ticks: level} if level else {}}))
         level = found.get(price_ticks)
         return level if level is not None and level.trade_count else None
 
@@ -63,13 +64,13 @@ class Summaries:
         found: dict[int, PriceLevel] = {}
         for parts in bands.values():
             for _shard, bins in leave_out_folded(parts):
-                merge_levels(found, parse_levels(bins.get("levels") or {}, bins.get("marks")))
+                merge_levels(found, parse_levels(bins))
         return {price: found[price] for price in sorted(found) if found[price].trade_count}
 
     def level_keys(self, ticker: str) -> list[tuple[int, int, Key]]:
         """(shard, band, key) of every record of price levels that a ticker has."""
         names = self._names
-        pages = self.read_shards(lambda shard: names.pages(ticker, shard), ("pages",))
+        pages = self._read_shards(lambda shard: names.pages(ticker, shard), [{"op": READ, "bin": "pages"}])
         wanted = [(shard, page) for shard, bins in pages for page in bins.get("pages", ())]
         found = self._cluster.read([names.bands(ticker, shard, page) for shard, page in wanted], "bands")
         return [
@@ -95,11 +96,8 @@ class Summaries:
                 seen.add(ticker)
                 yield ticker
 
-    def read_shards(self, key_of: Callable[[int], Key], bins: tuple[str, ...]) -> list[Part]:
-        """One record of each shard that has one, the first shard first."""
-        return self._read_shards(key_of, [{"op": READ, "bin": name} for name in bins])
-
     def _read_shards(self, key_of: Callable[[int], Key], operations: list[Operation]) -> list[Part]:
+        """One record of each shard that has one, the first shard first."""
         while True:
             numbers = self._shards.readable
             reads = [(key_of(number), operations) for number in numbers]
@@ -153,9 +151,9 @@ def merge_summaries(parts: Iterable[Summary]) -> Summary | None:
     )
 
 
-def parse_levels(levels: dict[int, list[int]], marks: dict[bytes, Any] | None) -> dict[int, PriceLevel]:
+def parse_levels(bins: Bins) -> dict[int, PriceLevel]:
     """The price levels in one record: those folded, and what marks still hold."""
-    return fold_levels(levels, marks.values() if marks else ())
+    return fold_levels(bins.get("levels") or {}, (bins.get("marks") or {}).values())
 
 
 def merge_levels(into: dict[int, PriceLevel], levels: dict[int, PriceLevel]) -> None:
