@@ -10,6 +10,7 @@ from runtime.settings import (
     GeneratorSettings,
     Secret,
     Settings,
+    StoreSettings,
 )
 
 
@@ -41,6 +42,12 @@ def test_what_is_wrong_is_said_with_the_name_of_its_variable(
     with pytest.raises(BadSettings) as raised:
         GeneratorSettings.read()
     assert str(raised.value).startswith(message)
+
+
+def test_nothing_is_kept_longer_than_an_aerospike_server_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_RETENTION", "315360001")
+    with pytest.raises(BadSettings, match="EVENT_RETENTION=315360001: Expected `int` <= 315360000"):
+        StoreSettings.read()
 
 
 def test_a_password_is_used_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
