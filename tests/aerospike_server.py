@@ -16,7 +16,7 @@ from typing import Any
 import aerospike
 from aerospike import exception
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0  # on a busy machine a killed server reads a million records back in half of that
 
 _CONFIG = """
 service {{

@@ -13,16 +13,17 @@ both read again and found the same. Take any event:
   and `replace_tally`, which compares with F, changes nothing; if after, it adds to what we wrote.
 
 An event that is in R and has no claim at all (the server lost it) would count again if it came again. So it
-is claimed first, as counted; then its tickers are set. One whose claim is open, since its delivery was lost,
-is counted to its end before the tickers are looked at (`finishing`); where its raw trades do not allow that,
-their tickers are left alone. If there are none, what was counted of it is taken out: it still is known not to
-count again, so that another repair is needed when it has come again.
+is claimed first, as counted; then its tickers are set. (If repair breaks off in between, they still differ,
+and the next one sets them.) One whose claim is open, since its delivery was lost, is counted to its end
+before the tickers are looked at (`finishing`); where its raw trades do not allow that, their tickers are left
+alone. If there are none, what was counted of it is taken out: once it came again, another repair is needed.
 
 Where raw trades expire, they do not say what a summary should be: nothing is repaired.
 
 Dead letters are the exception: an event that waits there may be in one and not in the other, and its replay
 would still add what it lacks. So tickers of dead letters that wait, or were sent again since we began, are
-left alone, except those with status 422: a CONFLICT stays one however often it is sent again.
+left alone, except those with status 422: a CONFLICT stays one however often it is sent again. An event
+without a claim that has such a ticker is not claimed, and may still come: its others are left alone as well.
 
 It rests on all trades passing through the broker that is asked. Where there is none to ask (a cluster), a
 person has to vouch for the moment: `--assume-idle`.
@@ -105,6 +106,7 @@ TOO_LARGE = "the raw trades add up to more than 63 bits, which no summary can ho
 FINISHED = "was begun and never finished: counted to the end"
 WOULD_FINISH = "was begun and never finished: would be counted to the end, if all of it is stored"
 BEGUN = "was begun and never finished, and not all of it is stored: send it again, then repair again"
+SHARES = "shares an event with a ticker that is left alone: left alone as well"
 HAS_BEGUN = "has an event that was begun and never finished: left alone"
 
 MENDED = {SET, FINISHED}
@@ -133,17 +135,24 @@ def repair_store(
     report, unfinished = _finish(store, events.begun, dry_run)
     judgement = checker.judge(suspects, idle)
     waiting = curable_tickers(store.scan_dead_letters(started_ms))
+    held = dict.fromkeys(unfinished, HAS_BEGUN) | dict.fromkeys(waiting, WAITS)
+    to_claim = _hold_together(held, events.unclaimed)
     if not dry_run:
-        store.claim_stored([event for event, tickers in events.unclaimed.items() if not tickers <= waiting])
+        store.claim_stored(to_claim)
     report |= dict.fromkeys(judgement.moving, MOVED)
     for found in judgement.confirmed:
-        if found.ticker in waiting:
-            report[found.ticker] = WAITS
-        elif found.ticker in unfinished:
-            report[found.ticker] = HAS_BEGUN
-        else:
-            report[found.ticker] = _set(store, found, dry_run)
+        report[found.ticker] = held.get(found.ticker) or _set(store, found, dry_run)
     return dict(sorted(report.items()))
+
+
+def _hold_together(held: dict[str, str], unclaimed: Mapping[EventName, set[str]]) -> list[EventName]:
+    """The events to claim: those with no ticker that is held. Each of the others holds all its tickers."""
+    free = dict(unclaimed)
+    while tied := [event for event, tickers in free.items() if not tickers.isdisjoint(held)]:
+        for event in tied:
+            for ticker in free.pop(event):
+                held.setdefault(ticker, SHARES)
+    return list(free)
 
 
 def _finish(

@@ -38,12 +38,21 @@ class Broker:
     """Accepts events, and delivers each to every trigger until it is settled."""
 
     def __init__(
-        self, loop: Loop, post: Post, triggers: list[Trigger], delivery: Delivery, dead_letter_sink: str
+        self,
+        loop: Loop,
+        post: Post,
+        triggers: list[Trigger],
+        delivery: Delivery,
+        dead_letter_sink: str,
+        loses: Callable[[str], bool],
     ) -> None:
+        """`loses`: whether a delivery to this function, which was tried once, is forgotten now."""
         self.delivery, self.dead_letter_sink = delivery, dead_letter_sink
         self.events: list[Stored] = []
         self.rows: dict[tuple[int, int], Row] = {}
+        self.lost: list[Event] = []  # whose deliveries are known to nobody any more
         self._loop, self._post, self._triggers = loop, post, triggers
+        self.loses = loses
         self._unwritten: list[Row] = []
         self._start()
 
@@ -73,6 +82,11 @@ class Broker:
             if row.state == State.KEPT:
                 self.rows[key] = row._replace(state=State.TO_SINK, attempts=0, at_ms=0)
         self.restart()
+
+    def lose(self, seq: int, trigger: int) -> None:
+        self.lost.append(self.events[seq - 1].event)
+        self._write_rows()
+        del self.rows[seq, trigger]
 
     def count(self, trigger: int, *states: State) -> int:
         """Deliveries of a trigger that stand so, as the broker's status says."""
@@ -161,6 +175,9 @@ class Dispatcher:
         judged = verdict(item.status, body, False)
         if judged is Verdict.DONE:
             self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
+        elif judged is Verdict.RETRY and self._broker.loses(self._trigger.function):
+            self._broker.lose(item.seq, self._trigger.number)
+            self.schedule.done(item)
         elif judged is Verdict.RETRY and item.attempts <= delivery.retry:
             retry_after = response.headers.get("Retry-After") if response else None
             asked_ms = parse_retry_after(retry_after, 0) if item.status in (429, 503) else None

@@ -32,6 +32,8 @@ RATES = {
     "bad data": 0.2,
     "conflict": 0.3,
     "sent again": 0.3,
+    # in a broker that keeps nothing on disk
+    "lost delivery": 0.1,  # to update-summary, and no dead letter tells of it
 }
 MAX_ZOMBIE_MS = 600_000
 

@@ -90,22 +90,24 @@ class World:
         self._plan_accidents(end_ms)
         self.loop.after(end_ms, self._end_faults)
         self.loop.run()
+        if self.reshards:
+            self._reshard()  # those that broke off are brought to an end: nothing is repaired before
         if self.repairs:
             self.loop.start(self._repair)
             self.loop.run()
         self.broker.reopen_kept()
+        for event in self.broker.lost:  # their producers had no answer, or replay a log
+            self.broker.accept(event)
         self.loop.run()
         self._replay_dead_letters()
         self.loop.run()
-        if self.reshards:
-            self._reshard()  # those that broke off are brought to an end
 
     def settled(self, state: State, function: str) -> list[tuple[Event, int]]:
         """Events whose delivery to a function ended so, with the status of the function's last answer."""
         found = []
         for stored in self.broker.events:
-            row = self.broker.rows[stored.seq, TRIGGERS.index(function)]
-            if row.state == state:
+            row = self.broker.rows.get((stored.seq, TRIGGERS.index(function)))
+            if row is not None and row.state == state:
                 error = msgspec.json.decode(row.error) if row.error else {}
                 found.append(
                     (stored.event, 202 if state is State.DELIVERED else int(error["knativeerrorcode"]))
@@ -124,7 +126,10 @@ class World:
             Trigger(number, name, rng.randint(1, 12), rng.choice((2, 8, 1_000)))
             for number, name in enumerate(TRIGGERS)
         ]
-        return Broker(self.loop, self._post, triggers, delivery, "dead-letter")
+        return Broker(self.loop, self._post, triggers, delivery, "dead-letter", self._loses)
+
+    def _loses(self, function: str) -> bool:
+        return function == "update-summary" and self.faults.strikes("lost delivery")
 
     def _start_process(self, name: str) -> None:
         self.processes[name].append(

@@ -12,7 +12,7 @@ from trades.stores.sqlite import SqliteStore
 from trades.summary import Tally
 from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
-from tradewind.repair import MOVED, SET, TOO_LARGE, WAITS, WOULD_SET, repair_store
+from tradewind.repair import MOVED, SET, SHARES, TOO_LARGE, WAITS, WOULD_SET, repair_store
 
 Fill = Callable[[Sequence[TradeEvent]], None]
 Batch = Callable[..., TradeEvent]
@@ -156,15 +156,17 @@ def test_repair_leaves_alone_what_no_summary_can_hold(
 def test_an_event_that_shares_a_ticker_with_a_dead_letter_does_not_count_twice(
     store: SqliteStore, make_batch: Batch
 ) -> None:
-    """Its other ticker is set, so that it must not count when it comes again after all."""
+    """Nor does one that shares a ticker with that: none of them is claimed, and all may come again."""
     waiting = make_batch("waits", Trade("T", 20_000, 5, 9))
     lost = make_batch("lost", Trade("T", 20_000, 5, 9), Trade("OTHER", 20_000, 5, 9))
-    store.store_trades([waiting, lost])
+    next_one = make_batch("next", Trade("OTHER", 20_000, 5, 9), Trade("THIRD", 20_000, 5, 9))
+    apart = make_batch("apart", Trade("FREE", 20_000, 5, 9))
+    events = [next_one, lost, apart, waiting]
+    store.store_trades(events)
     store.add_dead_letters([letter(waiting, "503")])
-    assert repair_store(store, idle) == {"OTHER": SET, "T": WAITS}
-    assert store.count_trades([lost, waiting]) == ["DUPLICATE", "COUNTED"]
-    store.mark_replayed(waiting.key.hex(), 5)
-    assert repair_store(store, idle) == {"T": SET}
+    assert repair_store(store, idle) == {"FREE": SET, "OTHER": SHARES, "T": WAITS, "THIRD": SHARES}
+    assert store.count_trades(events) == ["COUNTED", "COUNTED", "DUPLICATE", "COUNTED"]
+    assert Checker(store).scan().suspects == []
 
 
 @pytest.mark.parametrize(
