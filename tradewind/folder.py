@@ -50,6 +50,11 @@ class Run(msgspec.Struct):
     ingress_url: str  # where events go
     processes: dict[str, RunningProcess] = {}
 
+    @property
+    def is_store_in_data(self) -> bool:
+        scheme, _, path = self.store.partition(":")
+        return scheme == "sqlite" and Path(path).absolute().is_relative_to(self.data)
+
 
 class DataFolder:
     """Where everything of one pipeline lies. Making one of these touches no disk."""

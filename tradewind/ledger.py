@@ -19,6 +19,7 @@ class Ledger(NamedTuple):
     more_dead_letters: bool = False
     dead_store_trades: int = 0
     dead_summary_trades: int = 0
+    trades_expire: bool = False  # `stored` may fall
 
 
 def open_url(url: str) -> TradeStore:
@@ -44,6 +45,7 @@ def read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:
             sum(
                 count_trades(letter) for letter in letters if _may_be_for("update-summary", letter, functions)
             ),
+            store.read_expiry().trades,
         )
 
 

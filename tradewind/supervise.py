@@ -88,7 +88,7 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
     ports, messages = choose_ports(wishes.query_port, wishes.broker_port)
     monitoring = _monitoring(wishes, ports, messages)
     plan = _plan(wishes, ports, monitoring)
-    if wishes.fresh and plan.run.data not in plan.run.store:
+    if wishes.fresh and not plan.run.is_store_in_data:
         messages.append(f"--fresh emptied {plan.run.data} only: {plan.run.store} keeps what it has")
     greet(console, plan.run, messages)
     screen = LiveScreen(console) if console.is_terminal else PlainScreen(console)
@@ -125,7 +125,10 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                 functions |= {child.program.url: name for name, child in pipeline.attached.items()}
                 screen.say("Stopping: the generator first, then what waits in the broker.")
                 last, left = await pipeline.stop(stops.again)
-    after = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+    try:
+        after = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+    except StoreError as error:
+        return report_without_store(console, last, left, error)
     killed = pipeline.generator is not None and (
         pipeline.generator.process.restarts > 0 or stops.again.is_set()
     )
@@ -185,7 +188,7 @@ def greet(console: Console, run: Run, messages: list[str]) -> None:
     lines = [
         f"Page and queries  {run.query_url}",
         f"Events go to      {run.ingress_url}",
-        f"Data is kept in   {run.data}" + ("" if run.data in run.store else f" and {run.store}"),
+        f"Data is kept in   {run.data}" + ("" if run.is_store_in_data else f" and {run.store}"),
         *messages,
     ]
     for line in lines:
@@ -201,6 +204,8 @@ def add_up(
         accepted=last.accepted,
         refused_events=last.refused,
         previous=before.stored,
+        previous_counted=before.counted,
+        trades_expire=after.trades_expire,
         stored=after.stored,
         counted=after.counted,
         duplicate_events=last.duplicates,
@@ -215,6 +220,20 @@ def add_up(
     )
 
 
+def report_without_store(console: Console, last: Snapshot, left: int | None, error: StoreError) -> int:
+    """The run is over and its store does not answer: what the processes said, and that it proves nothing."""
+    waiting = "an unknown number of" if left is None else f"{left:,}"
+    console.print(
+        f"{last.sent:,} trades sent, {last.accepted:,} accepted; {waiting} deliveries wait in the broker, on "
+        f"disk. What is stored and counted cannot be told: {error}. When the store answers, "
+        "`tradewind verify` tells, and the next `tradewind up` delivers what waits.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return BROKEN
+
+
 def report(console: Console, totals: Totals) -> bool:
     """Print the totals; False if they do not add up."""
     console.print(totals_table(totals))
@@ -227,7 +246,7 @@ def report(console: Console, totals: Totals) -> bool:
         )
     if not problems and totals.can_tell:
         console.print(
-            "All adds up: each accepted trade is stored once and counted once, or waits in a dead letter.",
+            f"All adds up: each accepted trade is {totals.proved}, or waits in a dead letter.",
             soft_wrap=True,
         )
     return not problems

@@ -9,6 +9,10 @@ The promise, once nothing waits in the broker any more:
 They are bounds and not equations where there are dead letters, because an event may be stored and yet be a
 dead letter (its last answer was lost); and `accepted` is what the generator knows, so it is too small by what
 a killed generator had not told yet. Without dead letters stored = counted, exactly.
+
+Where raw trades expire, stored is less than what was stored, and nobody counts by how much. There it is
+
+    counted + dead letters of update-summary ⊇  counted before + accepted; and stored, as above
 """
 
 from dataclasses import dataclass
@@ -39,6 +43,8 @@ class Totals:
     accepted: int = 0
     refused_events: int = 0
     previous: int = 0  # stored when the run began
+    previous_counted: int = 0
+    trades_expire: bool = False
     stored: int = 0
     counted: int = 0
     duplicate_events: int = 0
@@ -53,13 +59,18 @@ class Totals:
 
     @property
     def from_elsewhere(self) -> int:
-        """Trades stored in this run that the generator does not know of: `send`, curl, a backlog."""
-        return max(0, self.stored - self.previous - self.accepted)
+        """Trades new in this run that the generator does not know of: `send`, curl, a backlog."""
+        new = self.counted - self.previous_counted if self.trades_expire else self.stored - self.previous
+        return max(0, new - self.accepted)
 
     @property
     def can_tell(self) -> bool:
         """Nothing is where nobody says how many trades it holds: in the broker, or past many dead letters."""
         return self.left_in_broker == 0 and not self.kept_in_broker and not self.more_dead_letters
+
+    @property
+    def proved(self) -> str:
+        return "counted once" if self.trades_expire else "stored once and counted once"
 
     def problems(self) -> list[str]:
         """What contradicts the promise, in words; empty when all adds up. Only meaningful after a drain."""
@@ -67,13 +78,16 @@ class Totals:
             return []
         found = []
         missing = self.previous + self.accepted - self.stored - self.dead_store_trades
-        if missing > 0:
+        if missing > 0 and not self.trades_expire:
             found.append(f"{missing:,} accepted trades are neither stored nor in the dead letters")
+        missing = self.previous_counted + self.accepted - self.counted - self.dead_summary_trades
+        if missing > 0 and self.trades_expire:
+            found.append(f"{missing:,} accepted trades are neither counted nor in the dead letters")
         uncounted = self.stored - self.counted - self.dead_summary_trades
         if uncounted > 0:
             found.append(f"{uncounted:,} stored trades are neither counted nor in the dead letters")
         unstored = self.counted - self.stored - self.dead_store_trades
-        if unstored > 0:
+        if unstored > 0 and not self.trades_expire:
             found.append(f"{unstored:,} counted trades are neither stored nor in the dead letters")
         return found
 
@@ -91,6 +105,10 @@ class Totals:
         if self.from_elsewhere:
             why = " or by the generator just before it was killed" if self.generator_killed else ""
             found.append(f"{self.from_elsewhere:,} trades came from elsewhere{why}, or waited in the broker")
+        if self.trades_expire:
+            found.append(
+                "raw trades older than TRADE_RETENTION are let go: what is stored proves nothing here"
+            )
         if self.dead_letters:
             more = " or more" if self.more_dead_letters else ""
             found.append(

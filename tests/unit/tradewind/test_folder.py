@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tradewind.folder import DataFolder, FolderInUse, LogFile, Run, RunningProcess
@@ -19,6 +20,20 @@ RUN = Run(
     "http://b/x/y",
     {"query": RunningProcess(7, "u", "l")},
 )
+
+
+@pytest.mark.parametrize(
+    ("store", "is_in"),
+    [
+        ("sqlite:/tmp/a/store", True),
+        ("sqlite:/tmp/a", True),
+        ("sqlite:/tmp/ab", False),
+        ("sqlite:/other/tmp/a", False),
+        ("aerospike://tmp/a", False),
+    ],
+)
+def test_whether_the_store_is_in_the_data(store: str, is_in: bool) -> None:
+    assert msgspec.structs.replace(RUN, data="/tmp/a", store=store).is_store_in_data is is_in
 
 
 def test_a_run_is_found_only_while_it_has_the_lock(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Does a run add up?"""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,18 @@ def test_a_trade_lost_or_doubled_anywhere_is_a_problem(accepted: int, wrong: int
     assert "neither stored nor in the dead letters" in lost.problems()[0]
     assert f"{wrong:,} stored trades are neither counted" in uncounted.problems()[0]
     assert f"{wrong:,} counted trades are neither stored" in doubled.problems()[0]
+
+
+def test_where_raw_trades_expire_the_count_has_to_grow_by_what_was_accepted() -> None:
+    totals = Totals(accepted=10, previous=50, previous_counted=90, stored=7, counted=100, trades_expire=True)
+    assert totals.problems() == []
+    assert "TRADE_RETENTION" in totals.notes()[0]
+    assert replace(totals, counted=103).from_elsewhere == 3
+    assert replace(totals, counted=99).problems() == [
+        "1 accepted trades are neither counted nor in the dead letters"
+    ]
+    assert "stored trades are neither counted" in replace(totals, stored=101).problems()[0]
+    assert replace(totals, trades_expire=False).problems() != []
 
 
 def test_dead_letters_explain_exactly_as_many_trades_as_they_hold() -> None:
