@@ -89,6 +89,12 @@ def test_every_setting_is_one_of_ours(documents: list[tuple[Path, Document]]) ->
     assert {"STORE", "STORE_WORKERS", "TRADES_PER_SECOND"} <= given
 
 
+def test_the_tools_in_the_generators_pod_reach_the_store(base: Base) -> None:
+    """`kubectl exec deploy/generator -- tradewind verify` needs what a function has of it."""
+    (generator,) = base["Deployment", "generator"]["spec"]["template"]["spec"]["containers"]
+    assert generator["envFrom"] == container(services(base)[0])["envFrom"]
+
+
 def test_settings_are_valid(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in base["ConfigMap", "tradewind-settings"]["data"].items():
         monkeypatch.setenv(name, value)

@@ -13,7 +13,8 @@ from tradewind.cluster.manifests import read, starts_last
 from tradewind.undeploy import CLUSTER_WIDE, KINDS
 
 NAMES = sorted(path.name for path in (KNATIVE / "overlays").glob("*/"))
-COMBINED = [(), *itertools.combinations(NAMES, 2), tuple(NAMES)]  # a pair shows what one alone would
+OWN_STORE = ("external-aerospike", "secure", "external-aerospike/secure", "secure/tracing")
+COMBINED = [(), *itertools.combinations(NAMES, 2), tuple(NAMES), OWN_STORE]  # a pair shows what one would
 together = pytest.mark.parametrize("overlays", COMBINED, ids="+".join)
 IN_NO_NAMESPACE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
 
@@ -67,6 +68,34 @@ def test_undeploy_knows_all_kinds(overlays: tuple[str, ...], render: Render) -> 
         kind = document["kind"].lower()
         plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
         assert ".".join(filter(None, (plural, group))) in removed, key(document)
+
+
+def test_policies_let_the_store_be_reached_by_all_that_have_its_address(render: Render) -> None:
+    """From both ends: functions, and the generator, in whose pod `tradewind verify` runs."""
+    policies = {
+        one["metadata"]["name"]: one["spec"] for one in render("secure") if one["kind"] == "NetworkPolicy"
+    }
+    ends = [policies[name]["podSelector"] for name in ("functions-to-aerospike", "generator")]
+    store = {"podSelector": {"matchLabels": {"app": "aerospike"}}}
+    for name in ("functions-to-aerospike", "generator"):
+        ways = [rule["ports"] for rule in policies[name]["egress"] if rule["to"] == [store]]
+        assert [port["port"] for ports in ways for port in ports] == [3000]
+    (clients,) = (
+        rule["from"] for rule in policies["aerospike"]["ingress"] if rule["ports"][0]["port"] == 3000
+    )
+    assert [client["podSelector"] for client in clients] == ends
+
+
+def test_a_node_of_three_is_ready_when_every_record_has_its_copies(render: Render) -> None:
+    documents = render("scaled")
+    (store,) = (one for one in documents if one["kind"] == "StatefulSet")
+    (container,) = store["spec"]["template"]["spec"]["containers"]
+    assert list(container["readinessProbe"]) == ["exec", "periodSeconds", "timeoutSeconds"]
+    script = container["readinessProbe"]["exec"]["command"][-1]
+    assert f"cluster-stable:size={store['spec']['replicas']}\\n" in script
+    (config,) = (one for one in documents if one["metadata"]["name"].startswith("aerospike-config"))
+    for number in range(store["spec"]["replicas"]):
+        assert f"mesh-seed-address-port aerospike-{number}.aerospike 3002" in config["data"]["aerospike.conf"]
 
 
 @pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on PATH")
