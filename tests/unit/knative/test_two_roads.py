@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from eventing.filters import compile_filters
-from tests.unit.knative.kn import commands, make
+from tests.unit.knative.kn import STRICT, commands, make
 
 REPOSITORY = Path(__file__).parents[3]
 DOCUMENT = REPOSITORY / "docs" / "knative.md"
+OWN_FUNCTION = REPOSITORY / "docs" / "your-own-function.md"
 
 Object = dict[str, Any]
 Base = dict[tuple[str, str], Object]
@@ -95,6 +97,24 @@ def test_the_files_of_the_kubectl_commands_are_there(road: list[list[str]], base
     resources = (REPOSITORY / "knative/base/kustomization.yaml").read_text()
     listed = set(re.findall(r"^  - (?:\.\./components/)?([\w.]+)", resources, re.MULTILINE))
     assert listed == files | {"namespace.yaml"}
+
+
+def test_a_function_of_ones_own_passes_the_namespaces_standard() -> None:
+    """`kn` gives a pod no security context by itself, and the namespace enforces `restricted`."""
+    text = OWN_FUNCTION.read_text()
+    made = [make(words) for words in commands(text) if words[0] == "kn"]
+    (written,) = re.findall(r"(?s)```yaml\n(.*?)```", text)
+    claim, service = yaml.safe_load_all(written)
+    assert [one["metadata"]["name"] for one in (*made, service)] == ["largest", "volume-alert"]
+    for one in (*made, service):
+        assert one["metadata"]["namespace"] == "tradewind"
+        spec = one["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert container["securityContext"] == STRICT
+        assert container["envFrom"] == [{"configMapRef": {"name": "tradewind-settings"}}]
+    (volume,) = service["spec"]["template"]["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert "for flag in persistent-volume-claim persistent-volume-write securitycontext; do" in text
 
 
 def test_what_kn_lacks_is_told() -> None:
