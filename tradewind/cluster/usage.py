@@ -35,7 +35,7 @@ def _curl_in(broker: str) -> list[str]:
     return [
         "Send a trade:",
         f"    kubectl -n {namespace} port-forward service/{service} {LOCAL_PORT}:{port} &",
-        f"    curl -i {parts.scheme}://127.0.0.1:{LOCAL_PORT}{parts.path} \\",
+        f"    curl -i --retry 5 --retry-connrefused {parts.scheme}://127.0.0.1:{LOCAL_PORT}{parts.path} \\",
         "      -H 'ce-specversion: 1.0' -H 'ce-type: trade.executed.v1' -H 'ce-source: /me' -H 'ce-id: 1' \\",
         "      -H 'ce-subject: ASPS' -H 'content-type: application/json' \\",
         """      -d '{"ticker":"ASPS","price":"13.37","volume":100,"timestamp":"2026-01-05T14:30:00Z"}'""",

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from tests.unit.knative.conftest import REPOSITORY
 from tests.unit.knative.objects import Object, autoscaler, condition, pod, thing
 from tradewind.cluster.board import Board, FunctionRow, cluster_board
 from tradewind.cluster.letters import Letters
@@ -143,6 +144,28 @@ def test_what_matters_is_legible_on_a_narrow_terminal(width: int) -> None:
     assert f"update-summary: {why}" in text.replace("\n", " ").replace("  ", " ")
     for nothing in ("to zero in", "waiting", "retried"):
         assert nothing not in text.splitlines()[2]
+
+
+def sample() -> Board:
+    """A pipeline on a cluster: two functions serve, one's last pod ends, one has none."""
+    names = {"dead-letter": "32", "query": "40", "store-trade": "32", "update-summary": "32"}
+    serving = ("store-trade", "update-summary")
+    ready = condition("Ready", "True")
+    objects = [thing("Broker", "default", ready), *(thing("Trigger", name, ready) for name in serving)]
+    for name, target in names.items():
+        revision = f"{name}-00001"
+        objects += [service(name, revision)]
+        objects += [autoscaler(revision, name, desired=int(name in serving), target=target)]
+        if name != "dead-letter":
+            objects += [pod(f"{revision}-deployment-x", name, revision, ending=name == "query")]
+    return board(*objects)
+
+
+@pytest.mark.parametrize("name", ["docs/knative.md"])
+def test_what_the_documents_show_is_what_is_drawn(name: str) -> None:
+    lines = [line.rstrip() for line in draw(sample(), 110).splitlines()]
+    text = [line.strip() for line in (REPOSITORY / name).read_text().splitlines()]
+    assert [line for line in lines[1:] if line not in text] == []
 
 
 # The run on this machine

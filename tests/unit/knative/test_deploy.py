@@ -96,7 +96,7 @@ def test_usage_has_commands_to_copy() -> None:
     )
     text = "\n".join(lines)
     assert "kubectl -n knative-eventing port-forward service/broker-ingress 8081:80 &" in text
-    assert "curl -i http://127.0.0.1:8081/tradewind/default" in text
+    assert "curl -i --retry 5 --retry-connrefused http://127.0.0.1:8081/tradewind/default" in text
     assert "curl http://query.tradewind.example.com/v1/tickers/ASPS" in text
 
 

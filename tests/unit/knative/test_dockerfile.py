@@ -16,6 +16,8 @@ REPOSITORY = Path(__file__).parents[3]
 DOCKERFILE = REPOSITORY / "knative" / "Dockerfile"
 UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
+BASE_MB = 130  # python:3.12-slim-bookworm, unpacked
+MAX_IMAGE_MB = 250
 Step = tuple[str, str]
 
 
@@ -43,6 +45,14 @@ def test_the_final_image_runs_as_nobody_and_keeps_nothing_of_the_build() -> None
     assert "HOME=/tmp" in values(final, "ENV")[0]
     assert all("--no-dev" in step for step in values(build, "RUN") if "uv sync" in step)
     assert all("--locked" in step for step in values(build, "RUN") if "uv sync" in step)
+
+
+def test_what_builds_is_pinned_and_nothing_is_imported_from_where_it_runs() -> None:
+    build, final = stages()
+    (install,) = (step for step in values(build, "RUN") if "pip install" in step)
+    assert re.fullmatch(r"pip install --no-cache-dir uv==[\d.]+", install)
+    assert re.search(r'requires = \["hatchling==[\d.]+"\]', (REPOSITORY / "pyproject.toml").read_text())
+    assert "PYTHONSAFEPATH=1" in shlex.split(values(final, "ENV")[0])
 
 
 def test_its_functions_answer_by_the_names_that_a_cluster_gives_them() -> None:
@@ -93,6 +103,7 @@ def test_its_steps_make_something_that_runs(tmp_path: Path) -> None:
         "PATH": f"{places['/app']}/.venv/bin:/usr/bin:/bin",
         "HOME": str(home),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONSAFEPATH": "1",
     }
     check = "import functions.main, generator, tradewind.cli, sys; print(functions.main.__file__, sys.prefix)"
     said = subprocess.run(
@@ -110,7 +121,8 @@ def test_its_steps_make_something_that_runs(tmp_path: Path) -> None:
         )
         assert missing.returncode == 1, f"{module} is in the image"
     size_mb = sum(path.lstat().st_size for path in places["/app"].rglob("*") if path.is_file()) / 1e6
-    print(f"/app: {size_mb:.0f} MB, on top of the base image's 130 MB")
+    print(f"/app: {size_mb:.0f} MB, on top of the base image's {BASE_MB} MB")
+    assert BASE_MB + size_mb < MAX_IMAGE_MB
     print(f"cold import of functions.main: {import_cpu_ms(run, home):.0f} ms by -X importtime")
 
 
