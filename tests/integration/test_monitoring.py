@@ -158,7 +158,7 @@ LIVE = frozenset(
     }
 )
 # What would take minutes, or a store whose claims stay open, to bring about: fired by rules_test.yml only.
-TESTED_WITH_SERIES = {"TradewindDeadLettersKept", "TradewindMarksPile"}
+TESTED_WITH_SERIES = {"TradewindDeadLettersKept", "TradewindDispatchFails", "TradewindMarksPile"}
 
 
 @pytest.mark.timeout(400)
