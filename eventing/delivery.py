@@ -136,9 +136,9 @@ def parse_retry_after(value: str | None, now_s: float) -> int | None:
         return min(int(value[:9]) * 1000, MAX_DELAY_MS)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        wait_s = when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_s
+    except (ValueError, OverflowError):  # no date, or none that can be reckoned with
         return None
-    wait_s = when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_s
     return min(max(int(wait_s * 1000), 0), MAX_DELAY_MS)
 
 

@@ -160,6 +160,7 @@ def test_retry_after_counts_where_it_is_longer_up_to_its_maximum() -> None:
         ("Sat, 31 Jan 2026 09:30:10 GMT", 10_000),
         ("Sat, 31 Jan 2026 09:00:00 GMT", 0),
         ("soon", None),
+        ("Mon, 99999999999999999999 Jan 2020 00:00:00 GMT", None),
         ("-1", None),
         ("1.5", None),
         ("", None),
