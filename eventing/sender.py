@@ -28,15 +28,18 @@ _NOT_ADDED = ("Content-Type", "Accept", "Accept-Encoding", "User-Agent")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Status None: nothing did, and `error` says why. A long body is cut."""
+    """What came back. Status None: nothing did, and `error` says why. A body that is too long is cut."""
 
     status: int | None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     error: str = ""
+    is_cut: bool = False
 
     def reply(self) -> Event | None:
-        """The event in the answer, if it is one; a batch is none."""
+        """The event in the answer, if it is one and whole; a batch is none."""
+        if self.is_cut:
+            return None
         try:
             [event] = decode(self.headers.items(), self.body, max_events=0)
         except BadEvent:
@@ -153,7 +156,11 @@ class Sender:
                 skip_auto_headers=_NOT_ADDED,
                 timeout=_timeout(timeout_ms or self._timeout_ms),
             ) as response:
-                return Answer(response.status, response.headers, await self._read(response))
+                body = await self._read(response)
+                is_cut = len(body) > self._max_answer_bytes
+                return Answer(
+                    response.status, response.headers, body[: self._max_answer_bytes], is_cut=is_cut
+                )
         except TimeoutError:
             return Answer(None, error=f"no answer within {timeout_ms or self._timeout_ms} ms")
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -165,7 +172,7 @@ class Sender:
             body += chunk
             if len(body) > self._max_answer_bytes:
                 response.close()  # the rest is not wanted, so the connection cannot be used again
-                return body[: self._max_answer_bytes]
+                break
         return body
 
 

@@ -194,8 +194,9 @@ class _Connection(asyncio.Protocol):
         return status >= 200 or status == 101
 
     def _made(self) -> Answer:
-        body = b"".join(self._body)[: self._max_answer_bytes]
-        return Answer(self._parser.get_status_code(), CIMultiDict(self._headers), body)
+        body, most = b"".join(self._body), self._max_answer_bytes
+        status, headers = self._parser.get_status_code(), CIMultiDict(self._headers)
+        return Answer(status, headers, body[:most], is_cut=len(body) > most)
 
     def _finish(self, answer: Answer, *, keep: bool) -> None:
         if self._answer is not None and not self._answer.done():

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from eventing.broker.client import Client
+from eventing.delivery import Verdict
 from eventing.event import Event
 from eventing.sender import Answer
 
@@ -164,3 +165,12 @@ async def test_the_reply_in_an_answer_is_read() -> None:
         reply = (await post(client, server.url)).reply()
     assert reply is not None
     assert (reply.id, reply.type) == ("r", "x")
+
+
+async def test_a_reply_that_is_too_long_is_no_event() -> None:
+    head = b"HTTP/1.1 200 OK\r\nce-specversion: 1.0\r\nce-id: r\r\nce-source: /r\r\nce-type: x\r\n"
+    raw = head + b"content-length: 1001\r\n\r\n" + b"x" * 1001
+    async with serving(server := Server(raw)) as client:
+        answer = await post(client, server.url)
+    assert (answer.status, answer.is_cut, answer.reply()) == (200, True, None)
+    assert answer.verdict() is Verdict.RETRY
