@@ -48,6 +48,7 @@ class Backlog(NamedTuple):
     first: int = 0
     last: int = 0
     kept: int = 0
+    kept_bytes: int = 0
 
 
 class Dispatcher:
@@ -70,7 +71,8 @@ class Dispatcher:
         self.number = totals.trigger
         self.before = totals  # of earlier runs
         self.delivered = self.retried = self.dead_lettered = 0
-        self.open, self.open_bytes, self.kept = backlog.open, backlog.open_bytes, backlog.kept
+        self.open, self.open_bytes = backlog.open, backlog.open_bytes
+        self.kept, self.kept_bytes = backlog.kept, backlog.kept_bytes
         self.attempts: dict[tuple[Verdict, int | None], int] = {}
         self.delivery_seconds = Buckets(DELIVERY_SECONDS)  # from an event's acceptance to its delivery
         self.last_error: dict[str, Any] | None = None
@@ -97,15 +99,21 @@ class Dispatcher:
         item = Item(stored.seq, stored.received_ms, stored.size, self._key(stored.event), stored)
         self.schedule.offer(item)
 
-    def replay(self, reopened: Sequence[tuple[int, int]], kept: int) -> None:
-        """Deliveries, each (number, bytes), were opened again on disk; `kept` of them were dead letters."""
+    def replay(self, kept: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]] = ()) -> None:
+        """Deliveries, each (number, bytes), were opened again on disk: dead letters, and those settled."""
+        reopened = [*kept, *others]
         if reopened:
             self.open += len(reopened)
             self.open_bytes += sum(size for _, size in reopened)
-            self.kept -= kept
+            self.forget(kept)
             numbers = [seq for seq, _ in reopened]
             self.schedule.rewind(min(numbers), max(numbers))
             self.pump()
+
+    def forget(self, kept: Sequence[tuple[int, int]]) -> None:
+        """These, each (number, bytes), are dead letters kept here no longer."""
+        self.kept -= len(kept)
+        self.kept_bytes -= sum(size for _, size in kept)
 
     def pump(self) -> None:
         """Start what may be started now."""
@@ -266,6 +274,7 @@ class Dispatcher:
 
     def _keep(self, item: Item) -> None:
         self.kept += 1
+        self.kept_bytes += item.size
         self._settle(item, State.KEPT)
 
     def _settle(self, item: Item, state: State) -> None:

@@ -110,7 +110,7 @@ class Engine:
         for dispatcher in self._by_broker[broker]:
             if (
                 dispatcher.open + dispatcher.kept >= limits.backlog_events
-                or dispatcher.open_bytes >= limits.backlog_bytes
+                or dispatcher.open_bytes + dispatcher.kept_bytes >= limits.backlog_bytes
             ) and any(dispatcher.spec.matches(event.attributes) for event in events):
                 return Outcome.BACKLOG_FULL
         return Outcome.STORED

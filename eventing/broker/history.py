@@ -32,6 +32,10 @@ UPDATE deliveries SET state = {State.PENDING:d}, attempts = 0, at_ms = 0
 WHERE state = {State.KEPT:d} AND trigger = ? AND seq BETWEEN ? AND ?
 RETURNING seq, (SELECT bytes FROM events e WHERE e.seq = deliveries.seq)
 """  # noqa: S608 - only constants
+_FORGET = f"""
+UPDATE deliveries SET state = {State.DEAD_LETTERED:d} WHERE seq = ? AND state = {State.KEPT:d}
+RETURNING trigger, (SELECT bytes FROM events e WHERE e.seq = deliveries.seq)
+"""  # noqa: S608 - only constants
 _REOPEN = f"""
 INSERT INTO deliveries (seq, trigger, state, attempts, at_ms)
 SELECT seq, ?, {State.PENDING:d}, 0, 0 FROM events WHERE seq = ?
@@ -95,25 +99,20 @@ class History:
                 break
             for dispatcher in list(self._engine.dispatchers.values()):
                 reopened = await self._reopen(_REOPEN_KEPT, [(dispatcher.number, first, after)])
-                dispatcher.replay(reopened, kept=len(reopened))
+                dispatcher.replay(reopened)
                 count += len(reopened)
         return count
 
     async def forget_dead_letter(self, seq: int) -> int:
         """Give up the dead letters of an event for good: they count as dead-lettered; how many."""
 
-        def forget(db: sqlite3.Connection) -> list[int]:
-            rows = db.execute(
-                f"UPDATE deliveries SET state = {State.DEAD_LETTERED:d} "  # noqa: S608
-                f"WHERE seq = ? AND state = {State.KEPT:d} RETURNING trigger",
-                (seq,),
-            )
-            return [row[0] for row in rows.fetchall()]
+        def forget(db: sqlite3.Connection) -> list[tuple[int, int]]:
+            return db.execute(_FORGET, (seq,)).fetchall()
 
-        triggers = await self._log.change(forget)
+        forgotten = await self._log.change(forget)
         for dispatcher in self._engine.dispatchers.values():
-            dispatcher.kept -= triggers.count(dispatcher.number)
-        return len(triggers)
+            dispatcher.forget([(seq, size) for trigger, size in forgotten if trigger == dispatcher.number])
+        return len(forgotten)
 
     async def replay(self, dispatcher: Dispatcher, first: int, last: int) -> tuple[int, int]:
         """Deliver what is retained from `first` to `last` and matches to a trigger, once more.
@@ -133,7 +132,7 @@ class History:
             numbers = [(dispatcher.number, seq) for seq in wanted]
             kept = await self._reopen(_REOPEN_KEPT, [(*number, number[1]) for number in numbers])
             fresh = await self._reopen(_REOPEN, numbers)
-            dispatcher.replay(kept + fresh, kept=len(kept))
+            dispatcher.replay(kept, fresh)
             count += len(kept) + len(fresh)
         return count, after
 

@@ -39,8 +39,9 @@ class Item:
 class Schedule:
     """Times are milliseconds of one clock, which the caller reads.
 
-    Memory is bounded: `window` items that are ready, `window_bytes` of events, `max_held` items in all. Those
-    that wait for their due time are held without their events.
+    Memory is bounded: `window` items that are ready, `window_bytes` of events that are ready and again of
+    events in flight (one is always let through), `max_held` items in all. Those that wait for their due time
+    are held without their events.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Schedule:
         self.head = head
         self.held: dict[int, Item] = {}
         self.held_bytes = 0
+        self.flying_bytes = 0
         self._window, self._window_bytes, self._max_held = window, window_bytes, max_held
         self._ready: deque[Item] = deque()
         self._waiting: list[tuple[int, int, Item]] = []
@@ -117,21 +119,35 @@ class Schedule:
     # -- out -------------------------------------------------------------------------------------------------
 
     def take(self, now_ms: int) -> Item | None:
-        """The next item to deliver. It stays held until `done` or `retry`."""
-        if self._waiting and self._waiting[0][0] <= now_ms:
-            return heapq.heappop(self._waiting)[2]
-        return self._ready.popleft() if self._ready else None
+        """The next item to deliver. It stays held until `done` or `retry`.
+
+        None, too, while what is in flight leaves it no room: an event that has waited is read again for it.
+        """
+        is_due = bool(self._waiting) and self._waiting[0][0] <= now_ms
+        if not is_due and not self._ready:
+            return None
+        item = self._waiting[0][2] if is_due else self._ready[0]
+        if self.flying_bytes and self.flying_bytes + item.size > self._window_bytes:
+            return None
+        if is_due:
+            heapq.heappop(self._waiting)
+        else:
+            self._ready.popleft()
+        self.flying_bytes += item.size
+        return item
 
     def next_due_ms(self) -> int | None:
         return self._waiting[0][0] if self._waiting else None
 
     def retry(self, item: Item, due_ms: int) -> None:
         """Deliver it again, not before `due_ms`. Its event is let go and has to be read again."""
+        self.flying_bytes -= item.size
         self._release(item)
         heapq.heappush(self._waiting, (due_ms, item.seq, item))
 
     def done(self, item: Item) -> None:
         """It is settled; the next of its key may go."""
+        self.flying_bytes -= item.size
         self._release(item)
         del self.held[item.seq]
         if self._reading:

@@ -68,12 +68,13 @@ WHERE d.trigger = ? AND d.seq > ? AND d.state IN {OPEN} ORDER BY d.seq LIMIT ?
 """  # noqa: S608 - only constants
 
 
-# What a trigger has on disk: open deliveries, their bytes, first and last number, and dead letters kept.
+# What a trigger has on disk: open deliveries, their bytes, first and last number, and dead letters
+# kept, with their bytes.
 BACKLOGS = f"""
 SELECT coalesce(sum(d.state IN {OPEN}), 0), coalesce(sum((d.state IN {OPEN}) * e.bytes), 0),
        coalesce(min(CASE WHEN d.state IN {OPEN} THEN d.seq END), 0),
        coalesce(max(CASE WHEN d.state IN {OPEN} THEN d.seq END), 0),
-       coalesce(sum(d.state = {State.KEPT:d}), 0)
+       coalesce(sum(d.state = {State.KEPT:d}), 0), coalesce(sum((d.state = {State.KEPT:d}) * e.bytes), 0)
 FROM deliveries d JOIN events e USING (seq) WHERE d.trigger = ? AND d.state IN {UNSETTLED}
 """  # noqa: S608 - only constants
 

@@ -13,6 +13,7 @@ import yaml
 from eventing.broker import server
 from eventing.broker.config import AddressMap, Config, load
 from eventing.broker.engine import Engine, Limits, Outcome
+from eventing.broker.history import History
 from eventing.broker.log import Log
 from eventing.event import Event
 from eventing.sender import Answer
@@ -179,3 +180,26 @@ async def test_a_broker_is_there_at_once_or_not_at_all(engine: Engine) -> None:
         outcomes.add(await engine.accept("test/default", [event(1)]))
         await asyncio.sleep(0)
     assert outcomes <= {Outcome.NO_BROKER, Outcome.STORED}
+
+
+async def test_dead_letters_kept_here_count_in_the_bound_on_bytes(log: Log, subscriber: Subscriber) -> None:
+    async def refuse(_: str) -> Answer:
+        return REFUSED
+
+    engine = Engine(log, subscriber.post, AddressMap({}), Limits(backlog_bytes=2_500))
+    subscriber.answer = refuse
+    await engine.apply(config_of("t"))
+    dispatcher, outcomes = engine.dispatchers["test/t"], []
+    for number in range(4):
+        outcomes.append(await engine.accept("test/default", [event(number, b"x" * 1_000)]))
+        await until(lambda: not dispatcher.open)
+    assert outcomes == [Outcome.STORED] * 3 + [Outcome.BACKLOG_FULL]
+
+    history = History(engine)
+    assert await history.forget_dead_letter(1) == 1
+    subscriber.answer = subscriber.take
+    await accept(engine, 4)
+    assert await history.replay_dead_letters() == 2
+    await until(lambda: not dispatcher.open)
+    assert (dispatcher.kept, dispatcher.kept_bytes) == (0, 0)
+    await engine.stop(0.1)

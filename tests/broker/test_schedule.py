@@ -119,6 +119,7 @@ def test_each_item_is_taken_until_it_is_done_and_the_bounds_hold(seed: int) -> N
                 now_ms += 7
         assert len(schedule.held) <= 8 + 3
         assert schedule.held_bytes <= 5 * SIZE + 3 * SIZE
+        assert schedule.flying_bytes == len(flying) * SIZE <= 5 * SIZE
     assert sorted(done) == sorted([*range(1, disk.head + 1), *reopened])
     assert (schedule.held, schedule.held_bytes, disk.open) == ({}, 0, [])
     for key in range(keys):
@@ -166,3 +167,19 @@ def test_a_rewind_reads_again_but_takes_nothing_that_is_held() -> None:
     schedule.fill([(0, item(seq)) for seq in (1, 3)], 3, 0)
     assert [schedule.take(0).seq for _ in range(2)] == [3, 1]  # type: ignore[union-attr]
     assert schedule.take(0) is None
+
+
+def test_what_is_delivered_again_is_bounded_in_bytes_too() -> None:
+    schedule = Schedule(window_bytes=2 * SIZE)
+    for seq in (1, 2):
+        schedule.offer(item(seq))
+    for _ in range(2):
+        schedule.retry(schedule.take(0), 10)  # type: ignore[arg-type]
+    schedule.offer(large := Item(3, 3, 50 * SIZE))
+
+    again = [schedule.take(10) for _ in range(3)]
+    assert [one and one.seq for one in again] == [1, 2, None]
+    for one in again[:2]:
+        schedule.done(one)  # type: ignore[arg-type]
+    assert schedule.take(10) is large, "one larger than the bound goes alone"
+    assert schedule.take(10) is None
