@@ -2,8 +2,9 @@
 
 Deleting follows the log from its old end: as many go as come, so an event costs the same at ten million as at
 ten thousand. Events that are still to be delivered, or are dead letters kept here, are passed over; they go
-once they are settled. Pages that become free are used again; only a large rest of them (after a long backlog)
-is given back to the file system, a little at a time, so the file keeps its size in normal running.
+once they are settled, however many those are. Pages that become free are used again; only a large rest of
+them (after a long backlog) is given back to the file system, a little at a time, so the file keeps its size
+in normal running.
 """
 
 import asyncio
@@ -18,11 +19,16 @@ from eventing.broker.schema import UNSETTLED
 logger = logging.getLogger(__name__)
 
 STEP_EVENTS = 500
+LOOK_BACK_EVENTS = 10_000
 PAUSE_S = 1.0
 SPARE_PAGES = 16_384  # 64 MiB
 GIVEN_BACK_PAGES = 256
 
 _NEXT = "SELECT seq, bytes, received_ms FROM events WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?"
+_PASSED_OVER = f"""
+SELECT seq, max(state IN {UNSETTLED}) FROM deliveries
+WHERE seq > ? AND seq <= ? GROUP BY seq ORDER BY seq LIMIT ?
+"""  # noqa: S608 - only constants
 _DELETE_EVENTS = f"""
 DELETE FROM events WHERE seq > ? AND seq <= ? AND NOT EXISTS
     (SELECT 1 FROM deliveries d WHERE d.seq = events.seq AND d.state IN {UNSETTLED})
@@ -49,7 +55,7 @@ class Sweeper:
         self._log = log
         self._retention = retention
         self._swept = self._swept_bytes = 0  # all up to here has been looked at
-        self._back = 0  # where the second look is, at what was passed over
+        self._back = self._back_to = 0  # where the second look is, at what was passed over, and ends
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -57,7 +63,8 @@ class Sweeper:
             try:
                 while await self.sweep(time.time_ns() // 1_000_000):
                     pass
-                await self.look_back()
+                while await self.look_back():
+                    pass
                 await self._log.change(_give_back)
             except (LogError, sqlite3.Error) as error:
                 if not self._log.trouble:  # else it has been told
@@ -81,12 +88,22 @@ class Sweeper:
             self._swept_bytes += swept_bytes
         return bool(rows) and upto == rows[-1][0]
 
-    async def look_back(self) -> None:
-        """Look again at STEP_EVENTS of those passed over: they may be settled by now."""
-        rows = await self._log.read(_NEXT, (self._back, self._swept + 1, STEP_EVENTS))
-        if rows:
-            await self._delete(self._back, rows[-1][0])
-        self._back = rows[-1][0] if len(rows) == STEP_EVENTS else 0
+    async def look_back(self) -> bool:
+        """Delete up to STEP_EVENTS of those passed over that are settled by now; whether there may be more.
+
+        Where none is settled among LOOK_BACK_EVENTS, the next look begins behind them.
+        """
+        rows = await self._log.read(_PASSED_OVER, (self._back, self._back_to, LOOK_BACK_EVENTS))
+        settled = [seq for seq, is_open in rows if not is_open][:STEP_EVENTS]
+        if settled:
+            await self._delete(self._back, settled[-1])
+        if len(settled) == STEP_EVENTS:
+            self._back = settled[-1]
+        elif len(rows) == LOOK_BACK_EVENTS:
+            self._back = rows[-1][0]
+        else:  # begin again; the end is fixed, for it moves as fast as this may come behind it
+            self._back, self._back_to = 0, self._swept
+        return bool(settled and self._back)
 
     async def _delete(self, after: int, upto: int) -> None:
         def delete(db: sqlite3.Connection) -> None:
