@@ -68,7 +68,7 @@ class MarketFeed:
         self._log_milestone(event, cut.trades)
         return Outgoing(event, cut.trades)
 
-    def settled(self, outgoing: Outgoing) -> None:
+    def settled(self, outgoing: Outgoing, *, is_taken: bool) -> None:
         """Nothing to keep: an event that was not answered is not sent by another run."""
 
     def report(self) -> Report:

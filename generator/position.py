@@ -1,5 +1,6 @@
 """How far a replay came, in a small file: which blocks need not be sent again."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,10 @@ class _Saved(msgspec.Struct):
 
 
 class Position:
-    """All blocks below `blocks` were taken or refused. Without a path it only counts.
+    """All blocks below `blocks` were taken. Without a path it only counts.
 
-    It may lag behind: a block that is sent again is the same event and changes nothing.
+    It may lag behind, and stays before the first that was refused, so that this is tried again by the next
+    run: a block that is sent again is the same event and changes nothing.
     """
 
     def __init__(self, path: Path | None, source: str, sink: str) -> None:
@@ -28,14 +30,19 @@ class Position:
         self.blocks = 0
         self._path = path
         self._source, self._sink = source, sink
-        self._ahead: set[int] = set()  # settled out of order: never more than are in flight
+        self._ahead: set[int] = set()  # taken out of order: never more than are in flight
+        self._first_refused = sys.maxsize
         self._saved_s = time.monotonic()
         if path is not None and path.exists():
             self.blocks = self._load(path)
         self.save()  # a place that cannot be written to shows before anything is sent
 
-    def settled(self, number: int) -> None:
-        self._ahead.add(number)
+    def refused(self, number: int) -> None:
+        self._first_refused = min(self._first_refused, number)
+
+    def taken(self, number: int) -> None:
+        if number < self._first_refused:
+            self._ahead.add(number)
         while self.blocks in self._ahead:
             self._ahead.remove(self.blocks)
             self.blocks += 1

@@ -67,15 +67,19 @@ class ReplayFeed:
     async def next(self) -> Outgoing | None:
         for block in self._blocks:
             if not block.trades:
-                self._position.settled(block.number)
+                self._position.taken(block.number)
             elif await self._control.wait_until(self._due_s(block)):
                 return Outgoing(self._event(block), len(block.trades))
             else:
                 return None
         return None
 
-    def settled(self, outgoing: Outgoing) -> None:
-        self._position.settled(int(outgoing.event.id))
+    def settled(self, outgoing: Outgoing, *, is_taken: bool) -> None:
+        number = int(outgoing.event.id)
+        if is_taken:
+            self._position.taken(number)
+        else:
+            self._position.refused(number)
 
     def report(self) -> Report:
         fraction = self._file.fraction

@@ -29,8 +29,8 @@ class Feed(Protocol):
     async def next(self) -> Outgoing | None:
         """The next event, when it is due; None: there is none, or the run is to stop."""
 
-    def settled(self, outgoing: Outgoing) -> None:
-        """This event was taken or refused."""
+    def settled(self, outgoing: Outgoing, *, is_taken: bool) -> None:
+        """This event was taken, or else refused."""
 
     def report(self) -> Report:
         """What only this feed can say of its progress."""
@@ -86,8 +86,7 @@ async def _work(feed: Feed, courier: Courier, turn: asyncio.Lock) -> None:
             outgoing = await feed.next()
         if outgoing is None:
             return
-        await courier.deliver(outgoing)
-        feed.settled(outgoing)
+        feed.settled(outgoing, is_taken=await courier.deliver(outgoing))
 
 
 async def _give_up(workers: list[asyncio.Task[None]], control: Control, drain_timeout_ms: int) -> None:

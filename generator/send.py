@@ -71,15 +71,15 @@ class Courier:
         self._trouble_since_s: float | None = None
         self._stalled = False
 
-    async def deliver(self, outgoing: Outgoing) -> None:
-        """Send until there is a verdict. Cancelled before that, the event stays among the unknown."""
+    async def deliver(self, outgoing: Outgoing) -> bool:
+        """Send until there is a verdict: whether it was taken. Cancelled, the event stays unknown."""
         if self._tracer is None:
             return await self._deliver(outgoing)
         with self._tracer.span("send", Kind.PRODUCER, outgoing.event, trades=outgoing.trades) as span:
             event = outgoing.event.with_attributes(**{TRACEPARENT: traceparent_of(span)})
             return await self._deliver(outgoing._replace(event=event))
 
-    async def _deliver(self, outgoing: Outgoing) -> None:
+    async def _deliver(self, outgoing: Outgoing) -> bool:
         headers, body = encode_binary(outgoing.event)
         self.totals.sent_events += 1
         self.totals.sent_trades += outgoing.trades
@@ -88,10 +88,10 @@ class Courier:
             answer = await self._sender.exchange(self._url, headers, body)
             if answer.status is not None and 200 <= answer.status <= 299:
                 self._accepted(outgoing)
-                return
+                return True
             if answer.verdict() is not Verdict.RETRY and answer.status not in NOT_ALLOWED:
                 self._refused(outgoing, answer)
-                return
+                return False
             await self._back_off(answer, attempt)
             attempt += 1
             self.totals.resent += 1

@@ -9,19 +9,28 @@ from generator.position import Position
 
 
 @given(st.permutations(range(12)), st.integers(0, 12))
-def test_only_what_is_settled_without_a_gap_is_behind_it(order, count):
+def test_only_what_is_taken_without_a_gap_is_behind_it(order, count):
     position = Position(None, "source", "sink")
     for number in order[:count]:
-        position.settled(number)
-    settled = set(order[:count])
-    assert position.blocks == next(n for n in range(13) if n not in settled)
+        position.taken(number)
+    taken = set(order[:count])
+    assert position.blocks == next(n for n in range(13) if n not in taken)
+
+
+def test_it_stays_before_what_was_refused():
+    position = Position(None, "source", "sink")
+    position.taken(2)
+    position.refused(1)
+    for number in (0, 3, 4):
+        position.taken(number)
+    assert position.blocks == 1
 
 
 def test_it_is_kept_in_its_file(tmp_path):
     path = tmp_path / "state"
     position = Position(path, "source", "sink")
     for number in (0, 1, 3):
-        position.settled(number)
+        position.taken(number)
     position.save()
     assert Position(path, "source", "sink").blocks == 2
 
