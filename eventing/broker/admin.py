@@ -115,8 +115,9 @@ class Admin:
             raise Problem(405, "ask for this with GET", {"allow": "GET, HEAD"})
         if request.path == "/metrics":
             return Answer(200, self._metrics.text(), _METRICS_TYPE)
-        if request.path == "/readyz" and self.stopping.is_set():
-            return json_answer({"ready": False, "reason": "stopping"}, 503)
+        reason = "stopping" if self.stopping.is_set() else self._engine.log.trouble
+        if request.path == "/readyz" and reason:
+            return json_answer({"ready": False, "reason": reason}, 503)
         return json_answer({"ready": True})
 
     async def _status(self, _: Request) -> Answer:

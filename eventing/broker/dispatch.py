@@ -118,7 +118,9 @@ class Dispatcher:
     def pump(self) -> None:
         """Start what may be started now."""
         if self._stopped:
-            return
+            return None
+        if self._log.is_clogged:  # how a delivery went could not be noted
+            return self._wake_in(BROKEN_PAUSE_MS / 1000)
         schedule, tasks = self.schedule, self._tasks
         while len(tasks) < self.spec.parallelism:
             item = schedule.take(now_ms())
@@ -131,7 +133,10 @@ class Dispatcher:
         if after is not None:
             schedule.begin_read()
             self._reader = asyncio.create_task(self._read(after))
-        self._set_timer()
+        due_ms = schedule.next_due_ms()
+        if due_ms is None or len(tasks) >= self.spec.parallelism:
+            return self._wake_in(None)
+        return self._wake_in(max((due_ms - now_ms()) / 1000, 0) + _ONE_MS)
 
     async def stop(self, grace_s: float) -> None:
         """Start nothing more; wait for what is in flight, then abandon it: it will be delivered again."""
@@ -149,13 +154,12 @@ class Dispatcher:
         self._tasks.discard(task)
         self.pump()
 
-    def _set_timer(self) -> None:
-        due_ms = self.schedule.next_due_ms()
+    def _wake_in(self, wait_s: float | None) -> None:
+        """Pump again after so long, or only when something happens."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if due_ms is not None and len(self._tasks) < self.spec.parallelism:
-            wait_s = max((due_ms - now_ms()) / 1000, 0) + _ONE_MS
+        if wait_s is not None:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self.pump)
 
     async def _read(self, after: int) -> None:

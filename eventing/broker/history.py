@@ -3,12 +3,14 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from eventing.broker.dispatch import Dispatcher
 from eventing.broker.engine import Engine
+from eventing.broker.log import LogError
 from eventing.broker.schema import ALL_EVENTS, OPEN, State, Stored, stored
 from eventing.codec import encode_structured
 from eventing.event import BadEvent, Event
@@ -54,7 +56,7 @@ class History:
 
     async def events(self, after: int | None, limit: int, type_: str | None) -> list[dict[str, Any]]:
         """Events with their deliveries: those after a number in order, or else the newest, newest first."""
-        await self._log.synced()
+        await self._up_to_date()
         where, values = (_OF_TYPE, [type_]) if type_ else ("1", [])
         if after is None:
             rows = await self._log.read(_NEWEST.format(where=where), [*values, limit])
@@ -62,9 +64,14 @@ class History:
             rows = await self._log.read(_AFTER.format(where=where), [after, *values, limit])
         return await self._described(rows)
 
+    async def _up_to_date(self) -> None:
+        """What has happened shows; while the file can't be written, what had happened before."""
+        with suppress(LogError):
+            await self._log.synced()
+
     async def dead_letters(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Events of which a delivery is kept here, in order, with the reasons."""
-        await self._log.synced()
+        await self._up_to_date()
         return await self._described(await self._log.read(_KEPT, (after, limit)))
 
     async def _described(self, rows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:

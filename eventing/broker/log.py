@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from eventing.broker.schema import (
     BACKLOG,
+    FORMAT,
     ONE_EVENT,
     Counts,
     Delivery,
@@ -40,6 +41,7 @@ T = TypeVar("T")
 
 ACK_LINGER_S = 0.05
 FAILED_PAUSE_S = 0.5
+MAX_UNWRITTEN_DELIVERIES = 10_000  # while the file can't be written
 
 
 class LogError(Exception):
@@ -49,7 +51,7 @@ class LogError(Exception):
 @dataclass(slots=True)
 class _Group:
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: dict[tuple[int, int], Delivery] = field(default_factory=dict)  # by event and trigger
     counts: dict[int, Counts] = field(default_factory=dict)
     committed: list[Callable[[], None]] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -69,10 +71,11 @@ class Log:
         self.path = path
         self.next_seq = 1
         self.waiting_bytes = 0
-        self.trouble = ""  # why the last group with something to write could not be written
+        self.trouble = ""  # why the last group could not be written
         self.total_bytes = 0  # of all events stored or about to be; what is deleted later is not taken off
         self._on_group = on_group
         self._group = _Group()
+        self._being_written = 0  # deliveries
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._closing = False
@@ -105,14 +108,14 @@ class Log:
             "SELECT coalesce(max(seq), 0), coalesce(sum(bytes), 0) FROM events"
         )
         self.next_seq = last + 1
-        self._task = asyncio.create_task(self._commit_groups())
+        self.writing = asyncio.create_task(self._commit_groups())  # it ends at `close` only
 
     async def close(self) -> None:
         """Write what has gathered, then close."""
         self._closing = True
         self._wake.set()
         self._urgent.set()
-        await self._task
+        await self.writing
         await self._in(self._reader, self._read_db.close)
         await self._in(self._writer, self._write_db.close)
         self._writer.shutdown()
@@ -120,6 +123,12 @@ class Log:
         self._lock.close()
 
     # -- writing ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether so much can't be noted of deliveries that none should begin."""
+        unwritten = self._being_written + len(self._group.deliveries)
+        return bool(self.trouble) and unwritten >= MAX_UNWRITTEN_DELIVERIES
 
     @property
     def waiting_events(self) -> int:
@@ -138,7 +147,7 @@ class Log:
         self.next_seq = seq + 1
         group.events.append((seq, broker, received_ms, hops, size, attributes, data))
         for trigger in triggers:
-            group.deliveries.append(Delivery(seq, trigger, State.PENDING, 0, received_ms))
+            group.deliveries[seq, trigger] = Delivery(seq, trigger, State.PENDING, 0, received_ms)
         group.size += size
         self.waiting_bytes += size
         self.total_bytes += size
@@ -162,7 +171,7 @@ class Log:
 
     def settle(self, delivery: Delivery, counts: Counts) -> None:
         """Note how a delivery stands now, with the next group."""
-        self._group.deliveries.append(delivery)
+        self._group.deliveries[delivery.seq, delivery.trigger] = delivery
         self._group.counts[counts.trigger] = counts
         self._wake.set()
 
@@ -232,16 +241,16 @@ class Log:
         """Write a group and tell those who wait for it; whether it was written."""
         started = time.perf_counter()
         failure: LogError | None = None
+        self._being_written = len(group.deliveries)
         try:
             await self._in(self._writer, self._write, group)
-        except (
-            Exception
-        ) as error:  # whatever it is, those who wait must be told and the next group be written
+        except Exception as error:  # whatever it is, those who wait must be told, and it goes on
             failure = LogError(
                 f"the broker takes no events, as {self.path} can't be written: {error}. "
                 "Make room, or see to the disk: it goes on by itself"
             )
-        self._tell(group, failure)
+        self._being_written = 0
+        self._tell(failure)
         self.waiting_bytes -= group.size
         if failure is None:
             for then in group.committed:
@@ -258,18 +267,20 @@ class Log:
                 self._on_group(len(group.events), time.perf_counter() - started)
             return True
         # What was settled goes with the next group; events are refused, their senders keep them.
-        self._group.deliveries[:0] = [d for d in group.deliveries if d.attempts or d.state]
+        settled = {key: row for key, row in group.deliveries.items() if row.attempts or row.state}
+        self._group.deliveries = settled | self._group.deliveries
+        self.total_bytes -= group.size
         self._group.counts = group.counts | self._group.counts
         await asyncio.sleep(FAILED_PAUSE_S)
         return False
 
-    def _tell(self, group: _Group, failure: LogError | None) -> None:
-        """Log the first of several failures, and the first group after them that had something to write."""
+    def _tell(self, failure: LogError | None) -> None:
+        """Log the first of several failures, and the first group that was written after them."""
         if failure is not None:
             if not self.trouble:
                 logger.error("%s", failure)
             self.trouble = str(failure)
-        elif self.trouble and (group.events or group.deliveries):
+        elif self.trouble:
             logger.info("%s can be written again", self.path)
             self.trouble = ""
 
@@ -277,8 +288,10 @@ class Log:
         db = self._write_db
         with db:
             db.execute("BEGIN IMMEDIATE")
+            if self.trouble:  # whether it is over shows when something is written
+                db.execute(f"PRAGMA user_version = {FORMAT}")
             _insert(db, "INSERT INTO events VALUES ", group.events)
-            _insert(db, "REPLACE INTO deliveries VALUES ", group.deliveries)
+            _insert(db, "REPLACE INTO deliveries VALUES ", list(group.deliveries.values()))
             for counts in group.counts.values():
                 db.execute(
                     "UPDATE triggers SET delivered = ?, retried = ?, dead_lettered = ? WHERE id = ?", counts

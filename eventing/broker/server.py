@@ -148,6 +148,7 @@ async def _serve(
         admin.stopping.set()
         server.should_exit = True
 
+    engine.log.writing.add_done_callback(lambda _: stop())  # without it every event would wait for ever
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     host, port = listener.getsockname()[:2]

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +12,18 @@ import pytest
 import yaml
 
 from eventing.broker import server
+from eventing.broker.admin import Admin
 from eventing.broker.config import AddressMap, Config, load
 from eventing.broker.engine import Engine, Limits, Outcome
 from eventing.broker.history import History
-from eventing.broker.log import Log
+from eventing.broker.log import Log, LogError
+from eventing.broker.metrics import Metrics
+from eventing.broker.web import Request
 from eventing.event import Event
 from eventing.sender import Answer
 from tests.broker.conftest import BrokerProcess
 
+SCOPE = {"method": "GET", "headers": [], "query_string": b""}
 TAKEN, FAILED, REFUSED = Answer(202), Answer(503), Answer(400)
 
 
@@ -34,7 +39,7 @@ def text_of(*names: str, delivery: str = "{retry: 0}") -> str:
 
 def config_of(*names: str, delivery: str = "{retry: 0}") -> Config:
     documents = yaml.safe_load_all(text_of(*names, delivery=delivery))
-    return load([("here", document) for document in documents], AddressMap({}))
+    return load([("here", document) for document in documents], AddressMap({}), parallelism=8)
 
 
 class Subscriber:
@@ -203,3 +208,79 @@ async def test_dead_letters_kept_here_count_in_the_bound_on_bytes(log: Log, subs
     await until(lambda: not dispatcher.open)
     assert (dispatcher.kept, dispatcher.kept_bytes) == (0, 0)
     await engine.stop(0.1)
+
+
+@contextmanager
+def a_full_disk(log: Log) -> Iterator[None]:
+    def fail(_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    write, log._write = log._write, fail  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        log._write = write  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventing.broker.log.FAILED_PAUSE_S", 0.01)
+    monkeypatch.setattr("eventing.broker.dispatch.BROKEN_PAUSE_MS", 10)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_while_the_file_cannot_be_written_what_gathers_is_bounded(
+    engine: Engine, log: Log, subscriber: Subscriber
+) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_: str) -> Answer:
+        await gate.wait()
+        return FAILED
+
+    subscriber.answer = wait
+    await engine.apply(config_of("t", delivery="{retry: 1000000}"))
+    await accept(engine, 1, 2, 3)
+    total_bytes = log.total_bytes
+    with a_full_disk(log):
+        gate.set()
+        calls = subscriber.calls
+        await until(lambda: subscriber.calls > calls + 100)
+        assert await engine.accept("test/default", [event(4)]) is Outcome.NOT_WRITTEN
+        assert len(log._group.deliveries) <= 3, "of each delivery how it stands now, not each attempt"
+        assert log.total_bytes == total_bytes
+        history = History(engine)
+        assert [one["number"] for one in await history.events(0, 10, None)] == [1, 2, 3]
+        assert await history.dead_letters(0, 10) == []
+        admin = Admin(engine, Metrics())
+        ready = admin._probe(Request({**SCOPE, "path": "/readyz"}, b""))
+        assert (ready.status, b"disk is full" in ready.body) == (503, True)
+    await log.synced()
+    assert not log.trouble
+    subscriber.answer = subscriber.take
+    await until(lambda: len(subscriber.taken) == 3)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_no_delivery_begins_when_too_many_cannot_be_noted(
+    engine: Engine, log: Log, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventing.broker.log.MAX_UNWRITTEN_DELIVERIES", 3)
+    gate = asyncio.Event()
+
+    async def wait(_: str) -> Answer:
+        await gate.wait()
+        return TAKEN
+
+    subscriber.answer = wait
+    await engine.apply(config_of("t"))
+    await accept(engine, *range(50))
+    with a_full_disk(log):
+        with pytest.raises(LogError):
+            await log.synced()
+        gate.set()
+        await until(lambda: len(log._group.deliveries) >= 8)
+        with pytest.raises(LogError):
+            await log.synced()
+        assert len(subscriber.taken) == 8, "those that were under way"
+    await until(lambda: len(subscriber.taken) == 50)
