@@ -169,7 +169,7 @@ class Dispatcher:
         try:
             if is_set_back:
                 await log.synced()
-            rows = await log.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
+            rows = await log.reader.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
             items = [(delivery.at_ms, self._item(delivery, stored)) for delivery, stored in rows]
             schedule.fill(items, rows[-1][0].seq if rows else head, now_ms())
         except LogError:  # it has been told
@@ -205,7 +205,7 @@ class Dispatcher:
 
     async def _attempt(self, item: Item) -> None:
         spec = self.spec
-        stored = item.stored or await self._log.load(item.seq)
+        stored = item.stored or await self._log.reader.load(item.seq)
         if item.state is State.TO_SINK:
             url = spec.dead_letter_url
             if url is None:  # the sink was taken away meanwhile

@@ -51,6 +51,7 @@ class History:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._log = engine, engine.log
+        self._reader = engine.log.history_reader
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -59,9 +60,9 @@ class History:
         await self._up_to_date()
         where, values = (_OF_TYPE, [type_]) if type_ else ("1", [])
         if after is None:
-            rows = await self._log.read(_NEWEST.format(where=where), [*values, limit])
+            rows = await self._reader.read(_NEWEST.format(where=where), [*values, limit])
         else:
-            rows = await self._log.read(_AFTER.format(where=where), [after, *values, limit])
+            rows = await self._reader.read(_AFTER.format(where=where), [after, *values, limit])
         return await self._described(rows)
 
     async def _up_to_date(self) -> None:
@@ -72,7 +73,7 @@ class History:
     async def dead_letters(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Events of which a delivery is kept here, in order, with the reasons."""
         await self._up_to_date()
-        return await self._described(await self._log.read(_KEPT, (after, limit)))
+        return await self._described(await self._reader.read(_KEPT, (after, limit)))
 
     async def _described(self, rows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
         """The events of (number, bytes) with their deliveries: at least one, within MAX_PAGE_BYTES."""
@@ -83,8 +84,8 @@ class History:
                 break
             numbers.append(seq)
         marks = ",".join("?" * len(numbers))
-        found = await self._log.read(f"{ALL_EVENTS} WHERE seq IN ({marks})", numbers)
-        deliveries = await self._log.read(
+        found = await self._reader.read(f"{ALL_EVENTS} WHERE seq IN ({marks})", numbers)
+        deliveries = await self._reader.read(
             "SELECT d.seq, t.name, d.state, d.attempts, d.at_ms, d.status, d.error FROM deliveries d "  # noqa: S608
             f"JOIN triggers t ON t.id = d.trigger WHERE d.seq IN ({marks}) ORDER BY d.trigger",
             numbers,
@@ -100,7 +101,7 @@ class History:
     async def replay_dead_letters(self, seq: int | None = None) -> int:
         """Deliver the dead letters of one event, or all, again to the triggers that run; how many."""
         count, after = 0, 0 if seq is None else seq - 1
-        while rows := await self._log.read(_KEPT, (after, STEP if seq is None else 1)):
+        while rows := await self._reader.read(_KEPT, (after, STEP if seq is None else 1)):
             first, after = rows[0][0], rows[-1][0]
             if seq is not None and first != seq:
                 break
@@ -128,7 +129,7 @@ class History:
         """
         spec, count, after = dispatcher.spec, 0, first - 1
         while dispatcher.open < self._engine.limits.backlog_events:
-            rows = await self._log.read(
+            rows = await self._reader.read(
                 _OF_BROKER,
                 (after, last, spec.broker, STEP),
             )

@@ -20,18 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from eventing.broker.reader import Reader
 from eventing.broker.schema import (
-    BACKLOG,
     FORMAT,
-    ONE_EVENT,
     Counts,
     Delivery,
     State,
     Stored,
     connect,
-    connect_reader,
     encode_attributes,
-    stored,
 )
 from eventing.event import Event
 
@@ -80,7 +77,8 @@ class Log:
         self._urgent = asyncio.Event()
         self._closing = False
         self._writer = ThreadPoolExecutor(1, "log-writer")
-        self._reader = ThreadPoolExecutor(1, "log-reader")
+        self.reader = Reader("log-reader")  # for deliveries
+        self.history_reader = Reader("log-history")  # for people, whose questions take longer
 
     async def open(self) -> None:
         """Create or open the file. Raises LogError."""
@@ -99,7 +97,8 @@ class Log:
             ) from error
         try:
             self._write_db = await self._in(self._writer, connect, self.path)
-            self._read_db = await self._in(self._reader, connect_reader, self.path)
+            await self.reader.open(self.path)
+            await self.history_reader.open(self.path)
         except sqlite3.Error as error:
             raise LogError(
                 f"{self.path}: {error}. Make room, choose another --data, or move the file away"
@@ -116,10 +115,10 @@ class Log:
         self._wake.set()
         self._urgent.set()
         await self.writing
-        await self._in(self._reader, self._read_db.close)
+        await self.reader.close()
+        await self.history_reader.close()
         await self._in(self._writer, self._write_db.close)
         self._writer.shutdown()
-        self._reader.shutdown()
         self._lock.close()
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -186,36 +185,9 @@ class Log:
 
         return await self._in(self._writer, run)
 
-    async def load(self, seq: int) -> Stored:
-        """One event. Raises KeyError when it is gone, which it never is while a delivery of it is open."""
-        rows = await self.read(ONE_EVENT, (seq,))
-        if not rows:
-            raise KeyError(seq)
-        return stored(rows[0])
-
-    async def backlog(
-        self, trigger: int, after: int, limit: int, max_bytes: int
-    ) -> list[tuple[Delivery, Stored]]:
-        """The next open deliveries of a trigger with their events, in order: at least one if there is one,
-        then as many as `limit` and `max_bytes` allow.
-        """
-
-        def run() -> list[tuple[Delivery, Stored]]:
-            numbers = self._read_db.execute(BACKLOG, (trigger, after, limit)).fetchall()
-            total, found = 0, list[tuple[Delivery, Stored]]()
-            for *delivery, size in numbers:
-                total += size
-                if found and total > max_bytes:
-                    break
-                row = self._read_db.execute(ONE_EVENT, delivery[:1]).fetchone()
-                found.append((Delivery(*delivery), stored(row)))
-            return found
-
-        return await self._in(self._reader, run)
-
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Rows of a committed state. Keep them few: LIMIT."""
-        return await self._in(self._reader, lambda: self._read_db.execute(sql, parameters).fetchall())
+        """Rows of a committed state. Keep them few: deliveries wait meanwhile."""
+        return await self.reader.read(sql, parameters)
 
     @staticmethod
     async def _in(thread: ThreadPoolExecutor, job: Callable[..., T], *args: Any) -> T:

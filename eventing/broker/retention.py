@@ -74,7 +74,7 @@ class Sweeper:
     async def sweep(self, now_ms: int) -> bool:
         """Delete up to STEP_EVENTS of what is too old or too much; whether there may be more."""
         bounds, last = self._retention, self._log.next_seq - 1
-        rows = await self._log.read(_NEXT, (self._swept, last, STEP_EVENTS))
+        rows = await self._log.history_reader.read(_NEXT, (self._swept, last, STEP_EVENTS))
         excess_bytes = self._log.total_bytes - self._swept_bytes - bounds.max_bytes
         upto = swept_bytes = 0
         for seq, size, received_ms in rows:
@@ -93,7 +93,9 @@ class Sweeper:
 
         Where none is settled among LOOK_BACK_EVENTS, the next look begins behind them.
         """
-        rows = await self._log.read(_PASSED_OVER, (self._back, self._back_to, LOOK_BACK_EVENTS))
+        rows = await self._log.history_reader.read(
+            _PASSED_OVER, (self._back, self._back_to, LOOK_BACK_EVENTS)
+        )
         settled = [seq for seq, is_open in rows if not is_open][:STEP_EVENTS]
         if settled:
             await self._delete(self._back, settled[-1])

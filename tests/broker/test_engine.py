@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -284,3 +285,21 @@ async def test_no_delivery_begins_when_too_many_cannot_be_noted(
             await log.synced()
         assert len(subscriber.taken) == 8, "those that were under way"
     await until(lambda: len(subscriber.taken) == 50)
+
+
+async def test_what_an_administrator_asks_holds_up_no_delivery(
+    engine: Engine, log: Log, subscriber: Subscriber
+) -> None:
+    async def fail_first(_: str) -> Answer:
+        return TAKEN if subscriber.calls > 1 else FAILED
+
+    subscriber.answer = fail_first
+    await engine.apply(config_of("t", delivery="{retry: 1}"))
+    gate = threading.Event()
+    log.history_reader._db.create_function("wait", 0, lambda: gate.wait(30))
+    asking = asyncio.create_task(log.history_reader.read("SELECT wait()"))
+    await accept(engine, 1)  # the second attempt reads it again
+    await until(lambda: subscriber.taken == ["t 1"])
+    assert not asking.done()
+    gate.set()
+    await asking
