@@ -78,7 +78,7 @@ def make_event(rng: random.Random, run: str, number: int) -> TradeEvent:
         )
         for place in range(first, first + TRADES_PER_EVENT)
     ]
-    return TradeEvent("/benchmarks/reads", f"{run}-{number}", trades, digest_trades(trades, True), is_batch=True)
+    return TradeEvent("/benchmarks/reads", f"{run}-{number}", trades, digest_trades(trades, True), True)
 
 
 def price_of(place: int) -> int:

@@ -52,7 +52,7 @@ def make_events(ticker_count: int, seed: int, run: str) -> Iterator[TradeEvent]:
             time_ms = START_MS + trade_no * 1_000 // TRADES_PER_SECOND
             trades.append(Trade(tickers[which], round(prices[which]), rng.randrange(1, 1_000), time_ms))
             trade_no += 1
-        yield TradeEvent("/benchmarks", f"{run}-{event_no}", trades, digest_trades(trades, True), is_batch=True)
+        yield TradeEvent("/benchmarks", f"{run}-{event_no}", trades, digest_trades(trades, True), True)
         event_no += 1
 
 

@@ -288,7 +288,7 @@ def make_singles(count: int) -> list[TradeEvent]:
     events = []
     for number in range(count):
         trades = [Trade("A.COM", 320_000, 1, number * 37 % 1_000)]
-        events.append(TradeEvent("/singles", f"s{number}", trades, digest_trades(trades, False), is_batch=False))
+        events.append(TradeEvent("/singles", f"s{number}", trades, digest_trades(trades, False), False))
     return events
 
 

@@ -26,7 +26,7 @@ def make_events(seed: int, count: int, trades_per_event: int = TRADES_PER_EVENT)
             )
             for _ in range(trades_per_event)
         ]
-        events.append(TradeEvent("/writer", f"e{number}", trades, digest_trades(trades, True), is_batch=True))
+        events.append(TradeEvent("/writer", f"e{number}", trades, digest_trades(trades, True), True))
     return events
 
 
