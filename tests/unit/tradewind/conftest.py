@@ -12,7 +12,7 @@ Batch = Callable[..., TradeEvent]
 
 
 def batch(id_: str, *trades: Trade, source: str = "/test") -> TradeEvent:
-    return TradeEvent(source, id_, list(trades), digest_trades(list(trades)), is_batch=True)
+    return TradeEvent(source, id_, list(trades), digest_trades(list(trades), True), True)
 
 
 @pytest.fixture
