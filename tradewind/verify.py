@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -11,6 +11,7 @@ from tradewind.exits import BROKEN, FINE
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
 
 if TYPE_CHECKING:
+    from tradewind.checking import Found, Judgement
     from tradewind.checking_events import EventFaults, Faults
 
 
@@ -40,39 +41,66 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
             dead_letters = opened.count_dead_letters()
     except (StoreError, Unreachable) as error:
         fail(f"tradewind verify: {error}")
-    differences = {difference.ticker: difference.describe() for difference in judgement.confirmed}
+    report = Report(url, found, judgement, events, checker.expiry.trades, dead_letters)
     if json:
-        print_json(
-            {
-                "store": url,
-                "trades": found.trades,
-                "tickers": found.tickers,
-                "differences": differences,
-                "not_judged": judgement.moving,
-                **{name: getattr(events, name) for name in EVENT_FAULTS},
-                "events_not_judged": events.not_judged,
-                "trades_not_kept": found.not_kept,
-                "dead_letters": dead_letters,
-            }
-        )
+        _print_json(report)
     else:
-        show_differences(differences)
-        print(f"{found.trades:,} trades of {found.tickers:,} tickers in {url}: {len(differences):,} differ.")
-        if judgement.moving:
-            print(
-                f"{len(judgement.moving):,} more kept changing: not judged. Try again when less is going on."
-            )
-        show_events(events)
-        if checker.expiry.trades:
-            print(
-                f"{found.not_kept:,} more trades were counted, and are beyond TRADE_RETENTION "
-                "(or lost: that cannot be told apart)."
-            )
-        if dead_letters:
-            print(f"{dead_letters:,} dead letters wait, which may be why: `tradewind dlq list`.")
-    is_fine = not (differences or judgement.moving or events.not_judged)
-    is_fine = is_fine and not any(getattr(events, name).count for name in EVENT_FAULTS)
-    raise typer.Exit(FINE if is_fine else BROKEN)
+        _print_text(report)
+    raise typer.Exit(FINE if report.is_fine else BROKEN)
+
+
+class Report(NamedTuple):
+    """What was found in one store."""
+
+    url: str
+    found: "Found"
+    judgement: "Judgement"
+    events: "EventFaults"
+    trades_expire: bool
+    dead_letters: int
+
+    @property
+    def differences(self) -> dict[str, list[str]]:
+        return {difference.ticker: difference.describe() for difference in self.judgement.confirmed}
+
+    @property
+    def is_fine(self) -> bool:
+        faults = any(getattr(self.events, name).count for name in EVENT_FAULTS)
+        return not (faults or any(self.judgement) or self.events.not_judged)
+
+
+def _print_json(report: Report) -> None:
+    print_json(
+        {
+            "store": report.url,
+            "trades": report.found.trades,
+            "tickers": report.found.tickers,
+            "differences": report.differences,
+            "not_judged": report.judgement.moving,
+            **{name: getattr(report.events, name) for name in EVENT_FAULTS},
+            "events_not_judged": report.events.not_judged,
+            "trades_not_kept": report.found.not_kept,
+            "dead_letters": report.dead_letters,
+        }
+    )
+
+
+def _print_text(report: Report) -> None:
+    found, differences, moving = report.found, report.differences, report.judgement.moving
+    show_differences(differences)
+    print(
+        f"{found.trades:,} trades of {found.tickers:,} tickers in {report.url}: {len(differences):,} differ."
+    )
+    if moving:
+        print(f"{len(moving):,} more kept changing: not judged. Try again when less is going on.")
+    show_events(report.events)
+    if report.trades_expire:
+        print(
+            f"{found.not_kept:,} more trades were counted, and are beyond TRADE_RETENTION "
+            "(or lost: that cannot be told apart)."
+        )
+    if report.dead_letters:
+        print(f"{report.dead_letters:,} dead letters wait, which may be why: `tradewind dlq list`.")
 
 
 # What to call them, in the order of the report.
