@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
+from trades.store import TradeStore
 from trades.summary import Tally, tally_events
 from trades.trade import Trade, TradeEvent, digest_trades
 
@@ -37,6 +38,23 @@ def make_events(
         make_event(f"{seed}-{number}", make_trades(seed * 100_003 + number, trades, tickers))
         for number in range(count)
     ]
+
+
+def check_counted(store: TradeStore, events: Sequence[TradeEvent]) -> None:
+    """All ways to read agree with the events, and there is nothing else."""
+    tallies = tally_events(events)
+    assert sorted(store.scan_tickers()) == sorted(tallies)
+    for ticker, tally in tallies.items():
+        assert read_tally(store, ticker) == tally
+        price_ticks = next(iter(tally.levels))
+        assert store.read_level(ticker, price_ticks) == tally.levels[price_ticks]
+    changed = store.read_changed_summaries(0).summaries
+    assert changed == {ticker: tally.summary for ticker, tally in tallies.items()}
+
+
+def read_tally(store: TradeStore, ticker: str) -> Tally | None:
+    summary = store.read_summary(ticker)
+    return None if summary is None else Tally(summary, store.read_levels(ticker))
 
 
 def tally_one(events: Iterable[TradeEvent], ticker: str) -> Tally:

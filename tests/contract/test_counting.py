@@ -4,20 +4,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-from samples import NOON_MS, make_event, make_events, make_trades, tally_one
+from samples import NOON_MS, check_counted, make_event, make_events, make_trades, tally_one
 
 from trades.store import TradeStore
-from trades.summary import Latest, PriceLevel, Summary, tally_events
+from trades.summary import Latest, PriceLevel, Summary
 from trades.trade import MAX_NOTIONAL_TICKS, Trade, TradeEvent
-
-
-def check_counted(store: TradeStore, events: list[TradeEvent]) -> None:
-    """The store says of every ticker what the events say, and knows no other."""
-    tallies = tally_events(events)
-    assert sorted(store.scan_tickers()) == sorted(tallies)
-    for ticker, tally in tallies.items():
-        assert store.read_summary(ticker) == tally.summary
-        assert store.read_levels(ticker) == tally.levels
 
 
 def test_a_ticker_that_never_traded(store: TradeStore) -> None:

@@ -4,16 +4,11 @@ import threading
 from collections.abc import Callable
 
 import msgspec
-from samples import NOON_MS, make_event, make_events, make_trades, tally_one
+from samples import NOON_MS, make_event, make_events, make_trades, read_tally, tally_one
 
 from trades.store import TradeStore
 from trades.summary import Tally, tally_events
 from trades.trade import Trade, TradeEvent
-
-
-def read_tally(store: TradeStore, ticker: str) -> Tally | None:
-    summary = store.read_summary(ticker)
-    return None if summary is None else Tally(summary, store.read_levels(ticker))
 
 
 def test_a_tally_is_replaced_whole(store: TradeStore) -> None:

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 from places import open_place
-from samples import make_event, make_events, make_trades
+from samples import check_counted, make_event, make_events, make_trades, read_tally
 
 from trades.store import TradeStore
-from trades.summary import Summary, Tally, tally_events
+from trades.summary import tally_events
 from trades.trade import Trade, TradeEvent
 
 TICKERS = ["A.COM", "A-1", "HOT"]
@@ -22,19 +22,6 @@ OpenStore = Callable[[], TradeStore]
 
 class BrokenOff(Exception):
     """Where a process would have ended."""
-
-
-def check_counted(store: TradeStore, events: Sequence[TradeEvent]) -> None:
-    """All ways to read agree with the events."""
-    tallies = tally_events(events)
-    assert sorted(store.scan_tickers()) == sorted(tallies)
-    for ticker, tally in tallies.items():
-        assert store.read_summary(ticker) == tally.summary
-        assert store.read_levels(ticker) == tally.levels
-        price_ticks = next(iter(tally.levels))
-        assert store.read_level(ticker, price_ticks) == tally.levels[price_ticks]
-    changed = store.read_changed_summaries(0).summaries
-    assert changed == {ticker: tally.summary for ticker, tally in tallies.items()}
 
 
 def count_in_many_shards(open_store: OpenStore, events: Sequence[TradeEvent]) -> None:
@@ -133,6 +120,7 @@ def test_while_workers_deliver_the_same_events_and_others_read(
             finished.set()
         reading.result()
     check_counted(open_store(), events)
+    assert len(set(counts)) >= 3, "the reader has seen too little to say anything"
     assert counts == sorted(counts)
     assert {count % 10 for count in counts} <= {0}
 
@@ -206,8 +194,3 @@ def test_sums_that_a_repair_left_below_zero_are_folded_too(store: TradeStore, op
         store.reshard(shard_count)
         assert read_tally(store, "HOT") == few
     check_counted(open_store(), events[:2])
-
-
-def read_tally(store: TradeStore, ticker: str) -> Tally | None:
-    summary: Summary | None = store.read_summary(ticker)
-    return None if summary is None else Tally(summary, store.read_levels(ticker))
