@@ -3,7 +3,9 @@
     KUBECONFIG=… IMAGE=registry.example/tradewind:1 python -m pytest tests/e2e -m cluster
 
 The nodes must be able to pull aerospike/aerospike-server, and there must be a StorageClass (or a volume) for
-one claim of 10 GiB. IMAGE_NEXT, if given, is what the rolling update brings.
+one claim of 10 GiB. IMAGE_NEXT, if given, is what the rolling update brings. E2E_OVERLAY=secure (or kafka;
+several with commas) puts these on top; with `secure` only the pipeline's own senders are let in, so only the
+generator is tested. E2E_LOAD_S is how long it sends (30), KEEP_NAMESPACE=1 leaves all as it was at the end.
 """
 
 import json
@@ -25,6 +27,7 @@ from tradewind.cluster.standing import diagnose
 REPOSITORY = Path(__file__).parents[2]
 FUNCTIONS = ("store-trade", "update-summary")
 DEPLOY_TIMEOUT_S = 420
+OVERLAYS = [name for name in os.environ.get("E2E_OVERLAY", "").split(",") if name]
 POLL_S = 1.0
 
 # Run in the pod: one request, given and answered as JSON.
@@ -198,15 +201,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         )
     namespace = f"tradewind-e2e-{uuid.uuid4().hex[:6]}"
     found = Cluster(namespace, image)
-    said = tradewind(
-        *("deploy", "--image", image, "--namespace", namespace, "--timeout", "5m"),
-        *("--overlay", str(overlay(tmp_path_factory.mktemp("overlay")))),
+    try:
+        _deploy(found, overlay(tmp_path_factory.mktemp("overlay")))
+        yield found
+    finally:
+        if not os.environ.get("KEEP_NAMESPACE"):
+            tradewind("undeploy", "--all", "--namespace", namespace)
+
+
+def _deploy(cluster: Cluster, folder: Path) -> None:
+    overlays = [word for name in (str(folder), *OVERLAYS) for word in ("--overlay", name)]
+    print(
+        tradewind(
+            *("deploy", "--image", cluster.image, "--namespace", cluster.namespace, "--timeout", "5m"),
+            *overlays,
+        )
     )
-    print(said)
-    found.kubectl.run("apply", "--filename", "-", text=PROBE.format(image=image))
-    found.kubectl.run("wait", "--for=condition=Ready", "--timeout=60s", "pod/probe")
-    (broker,) = found.get("brokers.eventing.knative.dev", "--selector", "app.kubernetes.io/part-of=tradewind")
-    found.ingress = broker["status"]["address"]["url"]
-    yield found
-    if not os.environ.get("KEEP_NAMESPACE"):
-        tradewind("undeploy", "--all", "--namespace", namespace)
+    cluster.kubectl.run("apply", "--filename", "-", text=PROBE.format(image=cluster.image))
+    cluster.kubectl.run("wait", "--for=condition=Ready", "--timeout=60s", "pod/probe")
+    ours = ("--selector", "app.kubernetes.io/part-of=tradewind")
+    (broker,) = cluster.get("brokers.eventing.knative.dev", *ours)
+    cluster.ingress = broker["status"]["address"]["url"]
