@@ -1,11 +1,11 @@
 """`tradewind generate`: the generator alone, the same as `python -m generator`."""
 
 import os
-from pathlib import Path
 
 import typer
 
-from tradewind.folder import DEFAULT_DATA, DataFolder
+from tradewind.folder import DataFolder
+from tradewind.options import DEFAULT_DATA, Data
 
 PASS_ON = {
     "allow_extra_args": True,
@@ -13,14 +13,14 @@ PASS_ON = {
 }  # its options are its own: read when it runs
 
 
-def generate(context: typer.Context) -> None:
+def generate(context: typer.Context, data: Data = DEFAULT_DATA) -> None:
     """Send made-up trades, or those of a file, to a broker. `tradewind generate --help` shows its options.
 
-    They go to the pipeline that runs on .tradewind, unless --k-sink or K_SINK says otherwise.
+    They go to the pipeline that runs on --data (.tradewind), unless --k-sink or K_SINK says otherwise.
     """
     from generator import command
 
-    run = DataFolder(Path(DEFAULT_DATA)).find_running()
+    run = DataFolder(data).find_running()
     if run is not None:
         os.environ.setdefault("K_SINK", run.ingress_url)
     inner = typer.Typer(pretty_exceptions_enable=False, add_completion=False)

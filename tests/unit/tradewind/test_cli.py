@@ -1,6 +1,7 @@
 """The commands as a user calls them; where they talk HTTP, to a real server with canned answers."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -135,6 +136,22 @@ def test_each_command_has_help(command: str) -> None:
 @pytest.mark.parametrize("command", ["up", "send", "query", "verify", "repair", "events"])
 def test_exit_codes_are_documented(command: str) -> None:
     assert "Exit code: 0" in call(command, "--help")
+
+
+def test_generate_sends_to_the_pipeline_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+
+    def generate(max_trades: int = 0) -> None:
+        told.append((os.environ["K_SINK"], max_trades))
+
+    monkeypatch.setattr("generator.command.generate", generate)
+    monkeypatch.setenv("K_SINK", "")
+    monkeypatch.delenv("K_SINK")
+    folder = DataFolder(tmp_path)
+    with folder.locked():
+        folder.write_run(Run(1, 0, str(tmp_path), "", "http://q", "http://b", "http://b/x/y"))
+        call("generate", "--data", str(tmp_path), "--max-trades", "3")
+    assert told == [("http://b/x/y", 3)]
 
 
 def test_generate_is_the_generator() -> None:
