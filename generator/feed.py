@@ -1,11 +1,14 @@
 """Events of a market, each made when it is due."""
 
+import hashlib
 import logging
 import secrets
 import sys
 import time
 from datetime import UTC, datetime
 from typing import Final
+
+import msgspec
 
 from eventing.event import Event
 from eventing.identity import identity
@@ -32,9 +35,9 @@ class MarketFeed:
 
     def __init__(self, settings: GeneratorSettings, control: Control) -> None:
         seed = secrets.randbits(32) if settings.seed is None else settings.seed
-        run_id = settings.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         instruments = choose_instruments(settings, seed)
         pace = choose_pace(settings)
+        run_id = name_run(settings, instruments, pace)
         self.asked_per_s = pace.trades_per_second
         self._left = settings.max_trades or sys.maxsize
         self._max_trades = settings.max_trades
@@ -91,6 +94,16 @@ class MarketFeed:
         index = number - (end - trades)
         if index >= 0:
             logger.info("trade", extra={"number": number, "index": index, **identity(event.attributes)})
+
+
+def name_run(settings: GeneratorSettings, instruments: list[Instrument], pace: Pace) -> str:
+    """RUN_ID and a digest of all that shapes trades, so that one id is never sent with other content."""
+    if not settings.run_id:
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    models = (settings.price_model, settings.volume_model, settings.symbol_skew)
+    start_and_end = (settings.seed, settings.start_time_ms, settings.max_trades)
+    shape = msgspec.json.encode((instruments, pace, models, start_and_end))
+    return f"{settings.run_id}/{hashlib.sha256(shape).hexdigest()[:12]}"
 
 
 def choose_instruments(settings: GeneratorSettings, seed: int) -> list[Instrument]:

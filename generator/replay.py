@@ -1,7 +1,8 @@
 """Replay of a file of trades. The same file sent twice counts once.
 
 An event is known by its source and id, so both come from the file alone: `source` has the digest of its
-content (unpacked, so that `x.csv` and `x.csv.gz` are one), `id` is the number of a block of rows (`blocks`).
+content (unpacked, so that `x.csv` and `x.csv.gz` are one) and how its numbers are read as times, `id` is the
+number of a block of rows (`blocks`).
 """
 
 import asyncio
@@ -110,11 +111,20 @@ class ReplayFeed:
         return Event({**self._common, **own}, block.data)
 
 
+def name_source(digest: str, unit: TimestampUnit | None) -> str:
+    """Part of the identity of trades that were sent long ago: never change it.
+
+    Read as seconds, the same numbers are other trades; as milliseconds they are those of no unit.
+    """
+    is_other = unit not in (None, TimestampUnit.MS)
+    return f"/tradewind/replay/{digest}" + (f"/{unit}" if is_other else "")
+
+
 def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> Totals:
     """Send the trades of a file to K_SINK. Raises BadFile before anything is sent."""
     logger.info("reading the file for its digest", extra={"file": str(options.path)})
     digest, size_bytes = fingerprint(options.path)
-    source = f"/tradewind/replay/{digest}"
+    source = name_source(digest, options.timestamp_unit)
     position = Position(options.state_path, source, settings.k_sink)
     control = Control()
     with ExitStack() as stack:
