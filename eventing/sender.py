@@ -1,58 +1,23 @@
 """Sending events over HTTP: one attempt whose outcome is a value, or attempts until there is a verdict."""
 
 import asyncio
-import io
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
-from yarl import URL
-
-from eventing.codec import BadEvent, decode, encode_batch, encode_binary
+from eventing.client import Answer, Client
+from eventing.codec import encode_batch, encode_binary
 from eventing.credentials import Credentials
-from eventing.delivery import Verdict, parse_retry_after, verdict
+from eventing.delivery import Verdict, parse_retry_after
 from eventing.event import Event
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
-# Shorter than the 5 s after which common servers (uvicorn, Node) drop an idle connection: a POST that meets
-# the close gets no answer, and cannot know whether it was heard.
-KEEPALIVE_S: Final = 4.0
-_LARGE_BYTES: Final = 1 << 20
-_NOT_ADDED = ("Content-Type", "Accept", "Accept-Encoding", "User-Agent")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. Status None: nothing did, and `error` says why. A body that is too long is cut."""
-
-    status: int | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    error: str = ""
-    is_cut: bool = False
-
-    def reply(self) -> Event | None:
-        """The event in the answer, if it is one and whole; a batch is none."""
-        if self.is_cut:
-            return None
-        try:
-            [event] = decode(self.headers.items(), self.body, max_events=0)
-        except BadEvent:
-            return None
-        return event
-
-    def verdict(self) -> Verdict:
-        """What the delivery table says about this answer."""
-        return verdict(self.status, self.body, is_event=bool(self.body) and self.reply() is not None)
 
 
 class Sender:
-    """A client for events that keeps its connections. Use it as an async context manager.
+    """A client for events. Use it as an async context manager.
 
     With `credentials` it shows their token at each request, and trusts their certificates.
     """
@@ -60,36 +25,28 @@ class Sender:
     def __init__(
         self,
         *,
-        max_connections: int = 100,
         timeout_ms: int = 30_000,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         credentials: Credentials | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._max_connections = max_connections
         self._timeout_ms = timeout_ms
         self._max_answer_bytes = max_answer_bytes
         self._credentials = credentials
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._session: aiohttp.ClientSession | None = None
+        self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
         tls = self._credentials.tls if self._credentials else None
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._max_connections, keepalive_timeout=KEEPALIVE_S, ssl=tls or True
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        )
+        self._client = Client(self._max_answer_bytes, tls=tls)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
 
     async def post(
         self,
@@ -142,50 +99,13 @@ class Sender:
         self, url: str, headers: Mapping[str, str], body: bytes, timeout_ms: int | None = None
     ) -> Answer:
         """One POST of a message that is encoded already."""
-        if self._session is None:
+        if self._client is None:
             raise RuntimeError("the Sender is not open: use it with `async with`")
         if self._credentials:
             headers = {**headers, **self._credentials.headers()}
-        data = body if len(body) < _LARGE_BYTES else io.BytesIO(body)  # aiohttp writes a large one in pieces
-        try:
-            async with self._session.post(
-                _url(url),
-                data=data,
-                headers=headers,
-                allow_redirects=False,
-                skip_auto_headers=_NOT_ADDED,
-                timeout=_timeout(timeout_ms or self._timeout_ms),
-            ) as response:
-                body = await self._read(response)
-                is_cut = len(body) > self._max_answer_bytes
-                return Answer(
-                    response.status, response.headers, body[: self._max_answer_bytes], is_cut=is_cut
-                )
-        except TimeoutError:
-            return Answer(None, error=f"no answer within {timeout_ms or self._timeout_ms} ms")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Answer(None, error=f"{type(error).__name__}: {error}")
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = b""
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._max_answer_bytes:
-                response.close()  # the rest is not wanted, so the connection cannot be used again
-                break
-        return body
+        return await self._client.exchange(url, headers, body, timeout_ms=timeout_ms or self._timeout_ms)
 
 
 def jitter_ms(attempt: int, backoff_ms: int, max_ms: int, rng: random.Random) -> int:
     """A random part of the exponential back-off before retry `attempt` (from 0), in milliseconds."""
     return rng.randint(0, min(backoff_ms << min(attempt, 32), max_ms))
-
-
-@lru_cache(maxsize=256)
-def _url(url: str) -> URL:
-    return URL(url)
-
-
-@lru_cache(maxsize=256)
-def _timeout(timeout_ms: int) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout_ms / 1000)

@@ -5,12 +5,13 @@ content (unpacked, so that `x.csv` and `x.csv.gz` are one) and how its numbers a
 number of a block of rows (`blocks`).
 """
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import uvloop
 
 from eventing.event import Event
 from generator.blocks import BadRows, Block, cut_blocks, rows_per_block
@@ -136,7 +137,7 @@ def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> T
         feed = ReplayFeed(file, blocks, common, options.speed, control, position, bad_rows)
         logger.info("replay", extra={"source": source, "first_block": position.blocks})
         try:
-            return asyncio.run(transfer(feed, settings, control, show))
+            return uvloop.run(transfer(feed, settings, control, show))
         finally:
             position.save()
             logger.info("replay ended", extra={"blocks_done": position.blocks, "bad_rows": bad_rows.count})

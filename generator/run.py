@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
+import uvloop
+
 from eventing.credentials import Credentials
 from eventing.sender import Sender
 from eventing.tracing import make_tracer
@@ -39,7 +41,7 @@ class Feed(Protocol):
 def run(settings: GeneratorSettings, show: Show) -> Totals:
     """Send a market's trades until MAX_TRADES or a signal. Raises BadSymbols before anything is sent."""
     control = Control()
-    return asyncio.run(transfer(MarketFeed(settings, control), settings, control, show))
+    return uvloop.run(transfer(MarketFeed(settings, control), settings, control, show))
 
 
 async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, show: Show) -> Totals:
@@ -50,7 +52,6 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
     Raises BadCredentials before anything is sent.
     """
     async with Sender(
-        max_connections=settings.max_in_flight,
         timeout_ms=settings.send_timeout_ms,
         credentials=_credentials(SinkSettings.read()),
     ) as sender:

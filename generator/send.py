@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from eventing.client import Answer
 from eventing.codec import encode_binary
 from eventing.delivery import Verdict, parse_retry_after
 from eventing.event import Event
-from eventing.sender import Answer, Sender, jitter_ms
+from eventing.sender import Sender, jitter_ms
 from eventing.tracing import TRACEPARENT, Kind, Tracer, traceparent_of
 
 BACKOFF_MS: Final = 50

@@ -14,10 +14,10 @@ from eventing.broker.config import TriggerSpec
 from eventing.broker.log import Log, LogError
 from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
 from eventing.broker.schema import Counts, Delivery, State, Stored
+from eventing.client import Answer
 from eventing.delivery import Verdict, delay_ms, error_attributes, parse_retry_after, verdict
 from eventing.event import Event
 from eventing.identity import identity
-from eventing.sender import Answer
 
 logger = logging.getLogger(__name__)
 

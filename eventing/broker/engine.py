@@ -25,8 +25,8 @@ from eventing.broker.config import (
 from eventing.broker.dispatch import Backlog, Dispatcher, Post, now_ms
 from eventing.broker.log import Log, LogError
 from eventing.broker.schema import BACKLOGS, PARKED, Counts, Stored
+from eventing.client import Answer
 from eventing.event import Event
-from eventing.sender import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ import uvicorn
 
 from eventing.bounded_http import BoundedProtocol
 from eventing.broker.admin import Admin
-from eventing.broker.client import Client
 from eventing.broker.config import AddressMap, Config, ConfigError, documents_of, files_of, load, read_map
 from eventing.broker.engine import Engine, Limits
 from eventing.broker.ingress import MAX_BODY_BYTES, Ingress
@@ -22,6 +21,7 @@ from eventing.broker.metrics import Metrics
 from eventing.broker.retention import Retention, Sweeper
 from eventing.broker.traced import TracedEngine, traced_post
 from eventing.broker.web import Answer, Disconnected, Problem, Receive, Scope, Send
+from eventing.client import Client
 from eventing.tracing import make_tracer
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from eventing.broker.dispatch import Post
 from eventing.broker.engine import Outcome
+from eventing.client import Answer
 from eventing.event import Event
-from eventing.sender import Answer
 from eventing.tracing import TRACEPARENT, Kind, Tracer, traceparent_of
 
 

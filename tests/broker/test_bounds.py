@@ -14,7 +14,7 @@ from eventing.broker.engine import Engine, Limits
 from eventing.broker.ingress import Ingress
 from eventing.broker.log import Log
 from eventing.broker.web import Problem
-from eventing.sender import Answer
+from eventing.client import Answer
 from tests.broker.conftest import BrokerProcess
 
 HEADERS = [(b"ce-specversion", b"1.0"), (b"ce-id", b"1"), (b"ce-source", b"/s"), (b"ce-type", b"t")]

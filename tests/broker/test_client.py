@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from eventing.broker.client import Client
+from eventing.client import Answer, Client
 from eventing.delivery import Verdict
 from eventing.event import Event
-from eventing.sender import Answer
 
 EVENT = Event(
     {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "datacontenttype": "text/plain"}, b"data"

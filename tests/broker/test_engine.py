@@ -20,8 +20,8 @@ from eventing.broker.history import History
 from eventing.broker.log import Log, LogError
 from eventing.broker.metrics import Metrics
 from eventing.broker.web import Request
+from eventing.client import Answer
 from eventing.event import Event
-from eventing.sender import Answer
 from tests.broker.conftest import BrokerProcess
 
 SCOPE = {"method": "GET", "headers": [], "query_string": b""}

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from eventing.client import Answer
 from eventing.event import Event
-from eventing.sender import Answer, Sender
+from eventing.sender import Sender
 from tests.chaos.pipeline import pending
 from trades.codec import TRADE_BATCH, TRADE_EXECUTED, encode_batch, encode_trade
 from trades.trade import Trade
@@ -76,11 +77,7 @@ class Producer:
     async def run(self) -> None:
         """Send until `finish`, and then until each event that was begun has its verdict."""
         self._stopping, self._last_s = False, time.monotonic()
-        connections = 2 * SENDERS
-        async with (
-            Sender(max_connections=connections, timeout_ms=ATTEMPT_MS) as sender,
-            asyncio.TaskGroup() as group,
-        ):
+        async with Sender(timeout_ms=ATTEMPT_MS) as sender, asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch_settled())
             await asyncio.wait([group.create_task(self._send_on(sender)) for _ in range(SENDERS)])
             watching.cancel()

@@ -9,10 +9,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventing.client import Answer
 from eventing.codec import decode, encode_binary
 from eventing.delivery import Verdict
 from eventing.event import Event
-from eventing.sender import Answer, Sender, jitter_ms
+from eventing.sender import Sender, jitter_ms
 
 EVENT = Event(
     {"specversion": "1.0", "id": "1 é", "source": "/s", "type": "t", "datacontenttype": "application/json"},
@@ -73,7 +74,7 @@ async def subscriber() -> AsyncIterator[Subscriber]:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[Sender]:
-    async with Sender(max_connections=4, timeout_ms=5000, rng=random.Random(1)) as sender:
+    async with Sender(timeout_ms=5000, rng=random.Random(1)) as sender:
         yield sender
 
 
