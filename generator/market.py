@@ -91,10 +91,7 @@ class Market:
         self._sds = [instrument.sd_ticks_per_day * per_trade for instrument in instruments]
         # A price moves by less than a tick a trade, so it is kept finer than it is shown.
         self._levels = [float(instrument.price_ticks) for instrument in instruments]
-        self._ceilings = [
-            float(min(MAX_PRICE_TICKS, MAX_NOTIONAL_TICKS // instrument.max_volume))
-            for instrument in instruments
-        ]
+        self._ceilings = [instrument.ceiling_ticks for instrument in instruments]
         self._volumes = [
             volume_quantiles(volume_model, instrument.min_volume, instrument.max_volume)
             for instrument in instruments

@@ -303,3 +303,10 @@ async def test_what_an_administrator_asks_holds_up_no_delivery(
     assert not asking.done()
     gate.set()
     await asking
+
+
+async def test_an_event_is_on_disk_before_it_is_accepted(log: Log) -> None:
+    """In WAL mode only FULL (2) syncs each commit; NORMAL, which is quicker, loses some with the power."""
+    pragmas = ("journal_mode", "synchronous")
+    found = await log.change(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas])
+    assert found == ["wal", 2]
