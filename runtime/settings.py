@@ -195,7 +195,7 @@ class GeneratorSettings(Settings, frozen=True):
     run_id: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$"),
-        "to send the very events of an earlier run again; needs SEED and START_TIME_MS",
+        "to send the very events of an earlier run again; needs SEED, START_TIME_MS and equal other settings",
     ] = ""
     start_time_ms: Annotated[
         Annotated[int, Meta(ge=0, le=250_000_000_000_000)] | None,

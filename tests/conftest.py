@@ -5,7 +5,6 @@ the tests that need one are skipped, or fail with REQUIRE_AEROSPIKE=1.
 """
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,17 +53,17 @@ def aerospike_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def own_aerospike_server(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[..., AerospikeServer]]:
+@pytest.fixture
+def own_aerospike_server(tmp_path: Path) -> Iterator[Callable[..., AerospikeServer]]:
     """Makes servers for one test alone, to be frozen and killed: `make(stop_writes_used_pct=2)`."""
     if find_asd() is None:
         _no_server("there is no asd on PATH, and this test kills its server")
     servers: list[AerospikeServer] = []
 
     def make(**options: int) -> AerospikeServer:
-        server = AerospikeServer(tmp_path_factory.mktemp(f"own-{uuid.uuid4().hex[:6]}"), **options)
+        folder = tmp_path / f"aerospike{len(servers)}"
+        folder.mkdir()
+        server = AerospikeServer(folder, **options)
         servers.append(server)
         server.start()
         return server

@@ -161,7 +161,7 @@ def sample() -> Board:
     return board(*objects)
 
 
-@pytest.mark.parametrize("name", ["docs/knative.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/knative.md"])
 def test_what_the_documents_show_is_what_is_drawn(name: str) -> None:
     lines = [line.rstrip() for line in draw(sample(), 110).splitlines()]
     text = [line.strip() for line in (REPOSITORY / name).read_text().splitlines()]
