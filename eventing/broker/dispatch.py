@@ -14,8 +14,9 @@ from eventing.broker.config import TriggerSpec
 from eventing.broker.log import Log, LogError
 from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
 from eventing.broker.schema import Counts, Delivery, State, Stored
+from eventing.broker.step import Retry, Settle, ToSink, next_step
 from eventing.client import Answer
-from eventing.delivery import Verdict, delay_ms, error_attributes, parse_retry_after, verdict
+from eventing.delivery import Verdict, error_attributes, verdict
 from eventing.event import Event
 from eventing.identity import identity
 
@@ -209,7 +210,7 @@ class Dispatcher:
         if item.state is State.TO_SINK:
             url = spec.dead_letter_url
             if url is None:  # the sink was taken away meanwhile
-                return self._keep(item)
+                return self._settle(item, State.KEPT)
             event = stored.event.with_attributes(**msgspec.json.decode(item.error or b"{}"))
             headers, structured = {"Kn-Namespace": spec.namespace}, False
         else:
@@ -222,16 +223,14 @@ class Dispatcher:
         item.attempts += 1
         answer, judged = await self._judge(item, stored, answer)
         item.status = answer.status
-        self._count(judged, answer.status)
+        self.attempts[judged, answer.status] = self.attempts.get((judged, answer.status), 0) + 1
         if logger.isEnabledFor(logging.DEBUG):
             self._log_attempt(item, event, judged)
-        if judged is Verdict.DONE:
-            self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
-        elif judged is Verdict.RETRY and item.attempts <= spec.delivery.retry:
-            self._try_again(item, url, answer)
-        else:
-            self._give_up(item, url, answer)
-        return None
+        spec = self.spec  # it may have been replaced meanwhile
+        step = next_step(item, spec.delivery, spec.dead_letter_url is not None, answer, judged, now_ms())
+        if judged is not Verdict.DONE and (item.state is State.PENDING or step == Settle(State.KEPT)):
+            self._note_failure(item, url, answer)
+        return self._take(item, step)
 
     def _log_attempt(self, item: Item, event: Event, judged: Verdict) -> None:
         said = {"trigger": self.spec.key, "number": item.seq, "attempt": item.attempts}
@@ -252,34 +251,17 @@ class Dispatcher:
                 return refused, verdict(refused.status, b"", False)
         return answer, judged
 
-    def _try_again(self, item: Item, url: str, answer: Answer) -> None:
-        self.retried += 1
-        asked_ms = None
-        if answer.status in (429, 503):
-            asked_ms = parse_retry_after(answer.headers.get("Retry-After"), time.time())
-        due_ms = now_ms() + delay_ms(self.spec.delivery, item.attempts - 1, asked_ms)
-        if item.state is State.PENDING:
-            item.error = self._error(url, answer)
+    def _take(self, item: Item, step: Settle | Retry | ToSink) -> None:
+        match step:
+            case Settle(state):
+                return self._settle(item, state)
+            case Retry(due_ms):
+                self.retried += 1
+            case ToSink():
+                item.state, item.attempts, due_ms = State.TO_SINK, 0, 0
         self._write(item, due_ms)
         self.schedule.retry(item, due_ms)
-
-    def _give_up(self, item: Item, url: str, answer: Answer) -> None:
-        """The subscriber will not have it: to the sink; the sink will not have it: keep it here."""
-        if item.state is State.TO_SINK:
-            self._error(url, answer)
-            return self._keep(item)
-        item.error = self._error(url, answer)
-        if self.spec.dead_letter_url is None:
-            return self._keep(item)
-        item.state, item.attempts = State.TO_SINK, 0
-        self._write(item, 0)
-        self.schedule.retry(item, 0)
         return None
-
-    def _keep(self, item: Item) -> None:
-        self.kept += 1
-        self.kept_bytes += item.size
-        self._settle(item, State.KEPT)
 
     def _settle(self, item: Item, state: State) -> None:
         if state is State.DELIVERED:
@@ -287,6 +269,9 @@ class Dispatcher:
             self.delivery_seconds.add((now_ms() - item.received_ms) / 1000)
         else:
             self.dead_lettered += 1
+        if state is State.KEPT:
+            self.kept += 1
+            self.kept_bytes += item.size
         item.state = state
         self.expect(item.size, -1)
         self._write(item, now_ms())
@@ -306,11 +291,10 @@ class Dispatcher:
             self.number,
         )
 
-    def _error(self, url: str, answer: Answer) -> bytes:
+    def _note_failure(self, item: Item, url: str, answer: Answer) -> None:
+        """For the trigger's status; and with the event, which keeps its subscriber's, not the sink's."""
         body = answer.body or answer.error.encode()
         text = body[:200].decode(errors="replace")
         self.last_error = {"at_ms": now_ms(), "url": url, "status": answer.status, "text": text}
-        return msgspec.json.encode(error_attributes(url, answer.status, body))
-
-    def _count(self, judged: Verdict, status: int | None) -> None:
-        self.attempts[judged, status] = self.attempts.get((judged, status), 0) + 1
+        if item.state is State.PENDING:
+            item.error = msgspec.json.encode(error_attributes(url, answer.status, body))

@@ -1,7 +1,7 @@
-"""The broker: Knative's verdicts and delays, the local broker's schedule, and a log that is kept in memory.
+"""The broker: the local broker's steps and schedule, and a log that is kept in memory.
 
-The steps of one attempt are those of `eventing.broker.dispatch`. An accepted event is on disk at once; how a
-delivery went is written a little later, and is forgotten when the broker restarts before that.
+An accepted event is on disk at once; how a delivery went is written a little later, and is forgotten when the
+broker restarts before that.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from eventing import client
 from eventing.broker.schedule import Item, Schedule
 from eventing.broker.schema import Delivery as Row
 from eventing.broker.schema import State, Stored
-from eventing.delivery import Delivery, Verdict, delay_ms, error_attributes, parse_retry_after, verdict
+from eventing.broker.step import Retry, Settle, ToSink, next_step
+from eventing.delivery import Delivery, Verdict, error_attributes
 from eventing.event import Event
 from functions.answer import Answer, to_response
 from tests.simulation.loop import Loop
@@ -168,32 +170,27 @@ class Dispatcher:
         item = attempt.pop()
         self._in_flight -= 1
         item.attempts += 1
-        response = to_response(answer) if answer else None
-        item.status = response.status_code if response else None
-        body = bytes(response.body) if response else b""
-        delivery = self._broker.delivery
-        judged = verdict(item.status, body, False)
-        if judged is Verdict.DONE:
-            self._settle(item, State.DELIVERED if item.state is State.PENDING else State.DEAD_LETTERED)
-        elif judged is Verdict.RETRY and self._broker.loses(self._trigger.function):
-            self._broker.lose(item.seq, self._trigger.number)
-            self.schedule.done(item)
-        elif judged is Verdict.RETRY and item.attempts <= delivery.retry:
-            retry_after = response.headers.get("Retry-After") if response else None
-            asked_ms = parse_retry_after(retry_after, 0) if item.status in (429, 503) else None
-            self._try_again(item, self._loop.now_ms + delay_ms(delivery, item.attempts - 1, asked_ms))
-        elif item.state is State.TO_SINK:
-            self._settle(item, State.KEPT)
-        else:
-            attributes = error_attributes(self._trigger.function, item.status, body)
-            item.error = msgspec.json.encode(attributes)
-            item.state, item.attempts = State.TO_SINK, 0
-            self._try_again(item, 0)
+        self._step(item, _heard(answer))
         self.pump()
 
-    def _try_again(self, item: Item, due_ms: int) -> None:
+    def _step(self, item: Item, answer: client.Answer) -> None:
+        item.status, judged = answer.status, answer.verdict()
+        if judged is Verdict.RETRY and self._broker.loses(self._trigger.function):
+            self._broker.lose(item.seq, self._trigger.number)
+            return self.schedule.done(item)
+        if judged is not Verdict.DONE and item.state is State.PENDING:
+            attributes = error_attributes(self._trigger.function, answer.status, answer.body)
+            item.error = msgspec.json.encode(attributes)
+        match next_step(item, self._broker.delivery, True, answer, judged, self._loop.now_ms):
+            case Settle(state):
+                return self._settle(item, state)
+            case Retry(due_ms):
+                pass
+            case ToSink():
+                item.state, item.attempts, due_ms = State.TO_SINK, 0, 0
         self._write(item, due_ms)
         self.schedule.retry(item, due_ms)
+        return None
 
     def _settle(self, item: Item, state: State) -> None:
         item.state = state
@@ -204,6 +201,13 @@ class Dispatcher:
         self._loop.tell(self._trigger.function, item.seq, item.state.name, item.attempts, item.status)
         row = Row(item.seq, self._trigger.number, item.state, item.attempts, at_ms, item.status, item.error)
         self._broker.write(row)
+
+
+def _heard(answer: Answer | None) -> client.Answer:
+    if answer is None:
+        return client.Answer(None)
+    response = to_response(answer)
+    return client.Answer(response.status_code, response.headers, bytes(response.body))
 
 
 def _item(stored: Stored, row: Row) -> Item:

@@ -5,7 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
+from eventing.broker.schema import State
+from eventing.broker.step import Settle, ToSink, next_step
 from functions import answer
+from tests.simulation import broker
 from trades.store import Outcome
 from trades.stores.aerospike import (
     changes,
@@ -262,7 +265,22 @@ def conflict_taken_for_duplicate() -> Any:
     return patch.object(summaries, "sort_out", trusting)
 
 
-SQLITE_MUTANTS: list[Mutant] = [claims_forgotten, conflict_taken_for_duplicate, unavailable_taken_for_done]
+def given_up_taken_for_delivered() -> Any:
+    """A broker settles what its subscriber will not have, and tells no sink."""
+
+    def hasty(*arguments: Any) -> Any:
+        step = next_step(*arguments)
+        return Settle(State.DELIVERED) if isinstance(step, ToSink) else step
+
+    return patch.object(broker, "next_step", hasty)
+
+
+SQLITE_MUTANTS: list[Mutant] = [
+    claims_forgotten,
+    conflict_taken_for_duplicate,
+    unavailable_taken_for_done,
+    given_up_taken_for_delivered,
+]
 AEROSPIKE_MUTANTS: list[Mutant] = [
     without_fence,
     fence_after_claim,
