@@ -8,8 +8,8 @@ from pathlib import Path
 
 import uvloop
 
-from eventing.broker.config import ConfigError
 from eventing.broker.engine import Limits
+from eventing.broker.files import ConfigError
 from eventing.broker.log import LogError
 from eventing.broker.retention import Retention
 from eventing.broker.server import Settings, run

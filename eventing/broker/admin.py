@@ -23,10 +23,11 @@ from typing import Any
 
 import msgspec
 
-from eventing.broker.config import ConfigError, TriggerSpec
+from eventing.broker.config import TriggerSpec
 from eventing.broker.dispatch import Dispatcher, now_ms
 from eventing.broker.dump import as_kn, as_yaml
 from eventing.broker.engine import Engine, Outcome
+from eventing.broker.files import ConfigError
 from eventing.broker.history import MAX_PAGE_EVENTS, History
 from eventing.broker.metrics import Metrics
 from eventing.broker.web import (

@@ -7,12 +7,9 @@ is passed over in silence would deliver the wrong events.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import yaml
-
+from eventing.broker.files import ConfigError, Document
 from eventing.delivery import BROKER_DEFAULT, Delivery, parse_delivery
 from eventing.destinations import parse_destination
 from eventing.filters import compile_filters
@@ -21,19 +18,11 @@ API = "eventing.knative.dev/v1"
 ORDER = "kafka.eventing.knative.dev/delivery.order"  # Knative's Kafka broker: ordered | unordered
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"  # Knative's RabbitMQ broker: 1 to 1000
 MAX_PARALLELISM = 1_000
-MAX_FILE_BYTES = 4 << 20
-MAX_FILE_VALUES = 100_000  # with every alias written out
 # Two groups of a function's commit: one gathers while the other is written. With half as many, groups are
 # smaller and a trade costs more; with twice as many, a slow store makes events wait past their deadline.
 DEFAULT_PARALLELISM = 64
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _CLUSTER_HOST = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(\.cluster\.local)?")
-
-Document = dict[str, Any]
-
-
-class ConfigError(Exception):
-    """Something in the YAML or the map can't be used; the message says where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -96,86 +85,6 @@ class AddressMap:
         if name not in self._urls:
             raise ConfigError(f"{where}: {name!r} has no local URL: add --map {name}=http://127.0.0.1:PORT")
         return urljoin(self._urls[name], "/" + path) if path else self._urls[name]
-
-
-def files_of(paths: Iterable[Path]) -> list[Path]:
-    """The YAML files of `paths`: files, or folders without their subfolders. Raises ConfigError."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(
-                f for f in path.iterdir() if f.suffix in (".yaml", ".yml") and f.stem != "kustomization"
-            )
-        elif path.exists():
-            files.append(path)
-        else:
-            raise ConfigError(f"{path}: no such file or folder")
-    return files
-
-
-def read_map(file: Path) -> dict[str, str]:
-    """A map file: `name=url` a line, `#` for comments. Raises ConfigError."""
-    urls = {}
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: {error}") from error
-    for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if text:
-            name, _, url = text.partition("=")
-            if not url:
-                raise ConfigError(f"{file}:{number}: expected name=url, not {text!r}")
-            urls[name.strip()] = url.strip()
-    return urls
-
-
-def read_yaml(file: Path) -> list[Any]:
-    """The documents of a file. Raises ConfigError, also for one that is small and stands for a lot."""
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{file}: is larger than {MAX_FILE_BYTES} bytes: split it")
-        parts = list(yaml.safe_load_all(file.read_text()))
-        size = sum(map(_Expanded().size, parts))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{file}: {error}") from error
-    if size > MAX_FILE_VALUES:
-        raise ConfigError(f"{file}: stands for more than {MAX_FILE_VALUES} values: use fewer aliases")
-    return parts
-
-
-class _Expanded:
-    """Counts values with each alias written out; each object is looked at once, however often it is named."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
-
-    def size(self, value: object) -> int:
-        """Raises ValueError for what holds itself."""
-        if not isinstance(value, dict | list):
-            return 1
-        size = self._sizes.get(id(value))
-        if size == 0:
-            raise ValueError("an alias stands within what it names")
-        if size is None:
-            self._sizes[id(value)] = 0
-            held = value.values() if isinstance(value, dict) else value
-            size = self._sizes[id(value)] = 1 + sum(map(self.size, held))
-        return size
-
-
-def documents_of(files: Iterable[Path]) -> list[tuple[str, Document]]:
-    """(where, document) of each Broker and Trigger in the files. Raises ConfigError."""
-    found: list[tuple[str, Document]] = []
-    for file in files:
-        parts = read_yaml(file)
-        for number, part in enumerate(parts, 1):
-            if isinstance(part, dict) and part.get("kind") in ("Broker", "Trigger"):
-                if str(part.get("apiVersion", "")).partition("/")[0] == "eventing.knative.dev":
-                    found.append((f"{file} (document {number})", part))
-            elif part is not None and not (isinstance(part, dict) and "kind" in part):
-                raise ConfigError(f"{file} (document {number}): not a Kubernetes object: it has no `kind`")
-    return found
 
 
 def load(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import yaml
 
-from eventing.broker.config import Document
+from eventing.broker.files import Document
 from eventing.destinations import parse_destination
 
 BROKER_CLASS = "eventing.knative.dev/broker.class"

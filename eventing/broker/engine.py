@@ -17,12 +17,11 @@ from eventing.broker.config import (
     AddressMap,
     BrokerSpec,
     Config,
-    ConfigError,
-    Document,
     TriggerSpec,
     parse_trigger,
 )
 from eventing.broker.dispatch import Backlog, Dispatcher, Post, now_ms
+from eventing.broker.files import ConfigError, Document
 from eventing.broker.log import Log, LogError
 from eventing.broker.schema import BACKLOGS, PARKED, Counts, Stored
 from eventing.client import Answer

@@ -13,8 +13,9 @@ import uvicorn
 
 from eventing.bounded_http import BoundedProtocol
 from eventing.broker.admin import Admin
-from eventing.broker.config import AddressMap, Config, ConfigError, documents_of, files_of, load, read_map
+from eventing.broker.config import AddressMap, Config, load
 from eventing.broker.engine import Engine, Limits
+from eventing.broker.files import ConfigError, documents_of, files_of, read_map
 from eventing.broker.ingress import MAX_BODY_BYTES, Ingress
 from eventing.broker.log import Log, LogError
 from eventing.broker.metrics import Metrics

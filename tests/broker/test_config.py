@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eventing.broker.config import AddressMap, Config, ConfigError, documents_of, files_of, load, read_map
+from eventing.broker.config import AddressMap, Config, load
+from eventing.broker.files import ConfigError, documents_of, files_of, read_map
 
 BASE = Path(__file__).parents[2] / "knative" / "base"
 URLS = {

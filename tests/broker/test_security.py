@@ -18,7 +18,7 @@ from aiohttp import web
 from eventing.attributes import MAX_CONTENT_TYPE_LENGTH
 from eventing.bounded_http import MAX_FRAMING_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol
 from eventing.broker.admin import MAX_FOLLOWERS
-from eventing.broker.config import MAX_FILE_BYTES, ConfigError, read_map, read_yaml
+from eventing.broker.files import MAX_FILE_BYTES, ConfigError, read_map, read_yaml
 from eventing.client import Client
 from eventing.event import Event
 
