@@ -18,55 +18,7 @@ from eventing.logs import FORMATS, configure_logs
 
 def settings_of(arguments: Sequence[str], environ: dict[str, str]) -> Settings:
     """Settings from flags, or else from the environment: `--max-body` is BROKER_MAX_BODY."""
-    parser = argparse.ArgumentParser(
-        prog="python -m eventing.broker",
-        description="A durable local Knative broker: reads Broker and Trigger YAML, delivers CloudEvents.",
-        epilog="Each option can be given in the environment instead: --max-body as BROKER_MAX_BODY, -f as "
-        "BROKER_FILES and --map as BROKER_MAP (several: separated by spaces). "
-        "Files are read again when they change.",
-    )
-
-    def add(flag: str, default: object, text: str) -> None:
-        name = "BROKER_" + flag.strip("-").upper().replace("-", "_")
-        value = environ.get(name, default)
-        kind = type(default)
-        parser.add_argument(
-            flag, type=kind, default=value, help=f"{text} (default: {default})", metavar=kind.__name__.upper()
-        )
-
-    parser.add_argument(
-        "-f",
-        "--files",
-        action="append",
-        type=Path,
-        metavar="PATH",
-        help="YAML file or folder; may be repeated",
-    )
-    parser.add_argument(
-        "--map", action="append", metavar="NAME=URL", help="where the KService NAME runs; may be repeated"
-    )
-    parser.add_argument(
-        "--map-file", action="append", type=Path, metavar="PATH", help="a file of NAME=URL lines"
-    )
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        metavar="HOST",
-        help="a Host that may change things under /-/, beside loopback",
-    )
-    add("--host", "127.0.0.1", "address to listen on")
-    add("--port", 8081, "port to listen on; 0: any")
-    add("--data", "broker.db", "the SQLite file")
-    add("--max-body", Settings.max_body_bytes, "largest request body, in bytes")
-    add("--grace", Settings.grace_s, "seconds for what is under way at SIGTERM")
-    add("--parallelism", Limits.parallelism, "deliveries at a time to a trigger that does not say")
-    add("--backlog-events", Limits.backlog_events, "events a trigger may be behind before 429")
-    add("--backlog-bytes", Limits.backlog_bytes, "their size")
-    add("--retain-events", Retention.max_events, "delivered events kept for inspection and replay")
-    add("--retain-bytes", Retention.max_bytes, "their size")
-    add("--retain-seconds", 0, "their age; 0: any")
-    add("--log-level", "info", "debug, info, warning or error")
-    add("--log-format", environ.get("LOG_FORMAT", "auto"), "json, text, or auto: text on a terminal")
+    parser = make_parser(environ)
     given = parser.parse_args(arguments)
     files = given.files or [Path(part) for part in environ.get("BROKER_FILES", "").split()]
     if not files:
@@ -85,6 +37,47 @@ def settings_of(arguments: Sequence[str], environ: dict[str, str]) -> Settings:
         limits=Limits(given.backlog_events, given.backlog_bytes, parallelism=given.parallelism),
         retention=Retention(given.retain_events, given.retain_bytes, given.retain_seconds * 1000 or None),
     )
+
+
+def make_parser(environ: dict[str, str]) -> argparse.ArgumentParser:
+    """The options; what the environment says is the default of those that are given once."""
+    parser = argparse.ArgumentParser(
+        prog="python -m eventing.broker",
+        description="A durable local Knative broker: reads Broker and Trigger YAML, delivers CloudEvents.",
+        epilog="Each option can be given in the environment instead: --max-body as BROKER_MAX_BODY, -f as "
+        "BROKER_FILES and --map as BROKER_MAP (several: separated by spaces). "
+        "Files are read again when they change.",
+    )
+
+    def add_many(*flags: str, text: str, metavar: str, kind: type = str) -> None:
+        parser.add_argument(*flags, action="append", type=kind, metavar=metavar, help=text)
+
+    def add(flag: str, default: object, text: str) -> None:
+        name = "BROKER_" + flag.strip("-").upper().replace("-", "_")
+        value = environ.get(name, default)
+        kind = type(default)
+        parser.add_argument(
+            flag, type=kind, default=value, help=f"{text} (default: {default})", metavar=kind.__name__.upper()
+        )
+
+    add_many("-f", "--files", kind=Path, metavar="PATH", text="YAML file or folder; may be repeated")
+    add_many("--map", metavar="NAME=URL", text="where the KService NAME runs; may be repeated")
+    add_many("--map-file", kind=Path, metavar="PATH", text="a file of NAME=URL lines")
+    add_many("--allow-host", metavar="HOST", text="a Host that may change things under /-/, beside loopback")
+    add("--host", "127.0.0.1", "address to listen on")
+    add("--port", 8081, "port to listen on; 0: any")
+    add("--data", "broker.db", "the SQLite file")
+    add("--max-body", Settings.max_body_bytes, "largest request body, in bytes")
+    add("--grace", Settings.grace_s, "seconds for what is under way at SIGTERM")
+    add("--parallelism", Limits.parallelism, "deliveries at a time to a trigger that does not say")
+    add("--backlog-events", Limits.backlog_events, "events a trigger may be behind before 429")
+    add("--backlog-bytes", Limits.backlog_bytes, "their size")
+    add("--retain-events", Retention.max_events, "delivered events kept for inspection and replay")
+    add("--retain-bytes", Retention.max_bytes, "their size")
+    add("--retain-seconds", 0, "their age; 0: any")
+    add("--log-level", "info", "debug, info, warning or error")
+    add("--log-format", environ.get("LOG_FORMAT", "auto"), "json, text, or auto: text on a terminal")
+    return parser
 
 
 def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
