@@ -40,13 +40,17 @@ class Refusal(NamedTuple):
     detail: str
 
     def encode(self) -> bytes:
-        title = http.HTTPStatus(self.status).phrase
-        body = msgspec.json.encode({"title": title, "status": self.status, "detail": self.detail})
+        phrase, body = http.HTTPStatus(self.status).phrase, encode_problem(self.status, self.detail)
         return (
             b"HTTP/1.1 %d %b\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
             b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
             b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
-        ) % (self.status, title.encode(), len(body), body)
+        ) % (self.status, phrase.encode(), len(body), body)
+
+
+def encode_problem(status: int, detail: str) -> bytes:
+    """A problem detail (RFC 9457), as JSON."""
+    return msgspec.json.encode({"title": http.HTTPStatus(status).phrase, "status": status, "detail": detail})
 
 
 NOT_HTTP = Refusal(400, "this is not HTTP/1.1 as it must be written")

@@ -1,12 +1,13 @@
 """The little HTTP that the broker needs on top of ASGI: bounded bodies, answers, problems (RFC 9457)."""
 
-import http
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+
+from eventing.bounded_http import encode_problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,9 +35,8 @@ class Problem(Exception):
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
     def answer(self) -> "Answer":
-        title = http.HTTPStatus(self.status).phrase
-        body = msgspec.json.encode({"title": title, "status": self.status, "detail": self.detail})
-        return Answer(self.status, body + b"\n", "application/problem+json", self.headers)
+        body = encode_problem(self.status, self.detail) + b"\n"
+        return Answer(self.status, body, "application/problem+json", self.headers)
 
 
 class Disconnected(Exception):
