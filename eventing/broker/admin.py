@@ -32,14 +32,14 @@ from eventing.broker.history import MAX_PAGE_EVENTS, History
 from eventing.broker.metrics import Metrics
 from eventing.broker.web import (
     PROTECTIVE,
-    Answer,
     Problem,
     Receive,
     Request,
+    Response,
     Room,
     Scope,
     Send,
-    json_answer,
+    json_response,
     read_body,
 )
 
@@ -83,7 +83,7 @@ class Admin:
         handler = self._route(request.method, parts)
         return await (await handler(request)).send(send)
 
-    def _route(self, method: str, parts: list[str]) -> Callable[[Request], Awaitable[Answer]]:
+    def _route(self, method: str, parts: list[str]) -> Callable[[Request], Awaitable[Response]]:
         match method, *parts:
             case ["GET", "status"]:
                 return self._status
@@ -111,22 +111,22 @@ class Admin:
                 return self._dump
         raise Problem(404, "there is no such thing under /-/: see eventing/README.md for what there is")
 
-    def _probe(self, request: Request) -> Answer:
+    def _probe(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise Problem(405, "ask for this with GET", {"allow": "GET, HEAD"})
         if request.path == "/metrics":
-            return Answer(200, self._metrics.text(), _METRICS_TYPE)
+            return Response(200, self._metrics.text(), _METRICS_TYPE)
         reason = "stopping" if self.stopping.is_set() else self._engine.log.trouble
         if request.path == "/readyz" and reason:
-            return json_answer({"ready": False, "reason": reason}, 503)
-        return json_answer({"ready": True})
+            return json_response({"ready": False, "reason": reason}, 503)
+        return json_response({"ready": True})
 
-    async def _status(self, _: Request) -> Answer:
+    async def _status(self, _: Request) -> Response:
         engine = self._engine
         refused = {
             outcome.value: count for outcome, count in engine.refused.items() if outcome is not Outcome.STORED
         }
-        return json_answer(
+        return json_response(
             {
                 "started_ms": self._started_ms,
                 "accepted": engine.accepted,
@@ -141,10 +141,10 @@ class Admin:
             }
         )
 
-    async def _events(self, request: Request) -> Answer:
+    async def _events(self, request: Request) -> Response:
         after = request.number("after", 0) if "after" in request.query else None
         limit = request.number("limit", 100, MAX_PAGE_EVENTS)
-        return json_answer({"events": await self._history.events(after, limit, request.query.get("type"))})
+        return json_response({"events": await self._history.events(after, limit, request.query.get("type"))})
 
     async def _follow(self, request: Request, receive: Receive, send: Send) -> None:
         """New events as they come, one JSON object a line, until the client goes or the broker stops."""
@@ -172,27 +172,27 @@ class Admin:
         gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _dead_letters(self, request: Request) -> Answer:
+    async def _dead_letters(self, request: Request) -> Response:
         limit = request.number("limit", 100, MAX_PAGE_EVENTS)
-        return json_answer(
+        return json_response(
             {"dead_letters": await self._history.dead_letters(request.number("after", 0), limit)}
         )
 
-    async def _replay_dead_letters(self, number: int | None) -> Answer:
+    async def _replay_dead_letters(self, number: int | None) -> Response:
         count = await self._history.replay_dead_letters(number)
         if number is not None and not count:
             raise Problem(
                 404, f"event {number} has no dead letter of a trigger that runs: see /-/dead-letters"
             )
-        return json_answer({"replayed": count})
+        return json_response({"replayed": count})
 
-    async def _forget(self, number: int) -> Answer:
+    async def _forget(self, number: int) -> Response:
         count = await self._history.forget_dead_letter(number)
         if not count:
             raise Problem(404, f"event {number} has no dead letter here")
-        return json_answer({"forgotten": count})
+        return json_response({"forgotten": count})
 
-    async def _replay(self, request: Request) -> Answer:
+    async def _replay(self, request: Request) -> Response:
         wanted = request.json()
         dispatcher = self._engine.dispatchers.get(str(wanted.get("trigger")))
         if dispatcher is None:
@@ -202,39 +202,39 @@ class Admin:
         if not all(isinstance(number, int) and 0 <= number < 10**MAX_DIGITS for number in (first, last)):
             raise Problem(400, "from and to must be numbers of events")
         count, got_to = await self._history.replay(dispatcher, first, last)
-        return json_answer({"replayed": count, "to": got_to})
+        return json_response({"replayed": count, "to": got_to})
 
-    async def _triggers(self, _: Request) -> Answer:
+    async def _triggers(self, _: Request) -> Response:
         specs = (dispatcher.spec for dispatcher in self._engine.dispatchers.values())
-        return json_answer(
+        return json_response(
             {"triggers": [_described(spec, self._engine.is_attached(spec.key)) for spec in specs]}
         )
 
-    async def _attach(self, request: Request) -> Answer:
+    async def _attach(self, request: Request) -> Response:
         try:
             spec = await self._engine.attach(request.json())
         except ConfigError as error:
             raise Problem(422, str(error)) from None
-        return json_answer(_described(spec, attached=True), 201)
+        return json_response(_described(spec, attached=True), 201)
 
-    async def _detach(self, key: str) -> Answer:
+    async def _detach(self, key: str) -> Response:
         try:
             await self._engine.detach(key)
         except KeyError:
             raise Problem(404, f"no Trigger {key} is attached: see /-/triggers") from None
         except ConfigError as error:
             raise Problem(409, str(error)) from None
-        return json_answer({"detached": key})
+        return json_response({"detached": key})
 
-    async def _dump(self, request: Request) -> Answer:
+    async def _dump(self, request: Request) -> Response:
         engine = self._engine
         documents = [spec.document for spec in engine.brokers.values()]
         documents += [dispatcher.spec.document for dispatcher in engine.dispatchers.values()]
         match request.query.get("format", "yaml"):
             case "yaml":
-                return Answer(200, as_yaml(documents).encode(), "application/yaml")
+                return Response(200, as_yaml(documents).encode(), "application/yaml")
             case "kn":
-                return Answer(200, as_kn(documents).encode(), "text/plain; charset=utf-8")
+                return Response(200, as_kn(documents).encode(), "text/plain; charset=utf-8")
         raise Problem(400, "format must be yaml or kn")
 
 

@@ -13,7 +13,7 @@ from eventing.broker.buckets import Buckets
 from eventing.broker.config import TriggerSpec
 from eventing.broker.log import Log, LogError
 from eventing.broker.schedule import WINDOW, WINDOW_BYTES, Item, Schedule
-from eventing.broker.schema import Counts, Delivery, State, Stored
+from eventing.broker.schema import Counts, DeliveryRow, State, Stored
 from eventing.broker.step import Retry, Settle, ToSink, next_step
 from eventing.client import Answer
 from eventing.delivery import Verdict, error_attributes, verdict
@@ -182,7 +182,7 @@ class Dispatcher:
             schedule.end_read()
         self.pump()
 
-    def _item(self, row: Delivery, stored: Stored) -> Item:
+    def _item(self, row: DeliveryRow, stored: Stored) -> Item:
         item = Item(stored.seq, stored.received_ms, stored.size, self._key(stored.event), stored)
         item.state, item.attempts = State(row.state), row.attempts
         item.status, item.error = row.status, row.error
@@ -278,7 +278,7 @@ class Dispatcher:
         self.schedule.done(item)
 
     def _write(self, item: Item, at_ms: int) -> None:
-        row = Delivery(item.seq, self.number, item.state, item.attempts, at_ms, item.status, item.error)
+        row = DeliveryRow(item.seq, self.number, item.state, item.attempts, at_ms, item.status, item.error)
         self._log.settle(row, self.totals())
 
     def totals(self) -> Counts:

@@ -11,7 +11,7 @@ import msgspec
 from eventing.broker.dispatch import Dispatcher
 from eventing.broker.engine import Engine
 from eventing.broker.log import LogError
-from eventing.broker.schema import ALL_EVENTS, OPEN, State, Stored, stored
+from eventing.broker.schema import ALL_EVENTS, OPEN, State, Stored, read_row
 from eventing.codec import encode_structured
 from eventing.event import BadEvent, Event
 
@@ -93,7 +93,7 @@ class History:
         by_event = defaultdict(list)
         for seq, *delivery in deliveries:
             by_event[seq].append(_delivery(*delivery))
-        by_number = {row[0]: _event(stored(row)) for row in found}
+        by_number = {row[0]: _event(read_row(row)) for row in found}
         return [by_number[seq] | {"deliveries": by_event[seq]} for seq in numbers if seq in by_number]
 
     # -- delivering again ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@
 
 from eventing.broker.engine import Outcome
 from eventing.broker.traced import Accepts
-from eventing.broker.web import Answer, Problem, Receive, Room, Scope, Send, read_body
+from eventing.broker.web import Problem, Receive, Response, Room, Scope, Send, read_body
 from eventing.codec import decode
 from eventing.event import BadEvent
 
@@ -60,7 +60,7 @@ class Ingress:
         method = scope["method"]
         if method == "OPTIONS":
             headers = _ALLOW | {"webhook-allowed-origin": "*", "webhook-allowed-rate": "*"}
-            return await Answer(200, headers=headers).send(send)
+            return await Response(200, headers=headers).send(send)
         if method != "POST":
             raise Problem(405, "send events with POST", _ALLOW)
         broker = _broker(scope["path"])

@@ -24,7 +24,7 @@ from eventing.broker.reader import Reader
 from eventing.broker.schema import (
     FORMAT,
     Counts,
-    Delivery,
+    DeliveryRow,
     State,
     Stored,
     connect,
@@ -48,7 +48,7 @@ class LogError(Exception):
 @dataclass(slots=True)
 class _Group:
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    deliveries: dict[tuple[int, int], Delivery] = field(default_factory=dict)  # by event and trigger
+    deliveries: dict[tuple[int, int], DeliveryRow] = field(default_factory=dict)  # by event and trigger
     counts: dict[int, Counts] = field(default_factory=dict)
     committed: list[Callable[[], None]] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -146,7 +146,7 @@ class Log:
         self.next_seq = seq + 1
         group.events.append((seq, broker, received_ms, hops, size, attributes, data))
         for trigger in triggers:
-            group.deliveries[seq, trigger] = Delivery(seq, trigger, State.PENDING, 0, received_ms)
+            group.deliveries[seq, trigger] = DeliveryRow(seq, trigger, State.PENDING, 0, received_ms)
         group.size += size
         self.waiting_bytes += size
         self.total_bytes += size
@@ -168,7 +168,7 @@ class Log:
         self._urgent.set()
         return future
 
-    def settle(self, delivery: Delivery, counts: Counts) -> None:
+    def settle(self, delivery: DeliveryRow, counts: Counts) -> None:
         """Note how a delivery stands now, with the next group."""
         self._group.deliveries[delivery.seq, delivery.trigger] = delivery
         self._group.counts[counts.trigger] = counts

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from eventing.broker.schema import BACKLOG, ONE_EVENT, Delivery, Stored, connect_reader, stored
+from eventing.broker.schema import BACKLOG, ONE_EVENT, DeliveryRow, Stored, connect_reader, read_row
 
 T = TypeVar("T")
 
@@ -34,24 +34,24 @@ class Reader:
         rows = await self.read(ONE_EVENT, (seq,))
         if not rows:
             raise KeyError(seq)
-        return stored(rows[0])
+        return read_row(rows[0])
 
     async def backlog(
         self, trigger: int, after: int, limit: int, max_bytes: int
-    ) -> list[tuple[Delivery, Stored]]:
+    ) -> list[tuple[DeliveryRow, Stored]]:
         """The next open deliveries of a trigger with their events, in order: at least one if there is one,
         then as many as `limit` and `max_bytes` allow.
         """
 
-        def run() -> list[tuple[Delivery, Stored]]:
+        def run() -> list[tuple[DeliveryRow, Stored]]:
             numbers = self._db.execute(BACKLOG, (trigger, after, limit)).fetchall()
-            total, found = 0, list[tuple[Delivery, Stored]]()
+            total, found = 0, list[tuple[DeliveryRow, Stored]]()
             for *delivery, size in numbers:
                 total += size
                 if found and total > max_bytes:
                     break
                 row = self._db.execute(ONE_EVENT, delivery[:1]).fetchone()
-                found.append((Delivery(*delivery), stored(row)))
+                found.append((DeliveryRow(*delivery), read_row(row)))
             return found
 
         return await self._run(run)

@@ -96,7 +96,7 @@ class Stored(NamedTuple):
     size: int
 
 
-class Delivery(NamedTuple):
+class DeliveryRow(NamedTuple):
     """One row of `deliveries`, whole: it is written with REPLACE, the first time and at each change."""
 
     seq: int
@@ -124,7 +124,7 @@ def encode_attributes(event: Event) -> bytes:
 _decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
 
 
-def stored(row: Sequence[Any]) -> Stored:
+def read_row(row: Sequence[Any]) -> Stored:
     """A row (seq, broker, received_ms, hops, bytes, attributes, data) as an event."""
     seq, broker, received_ms, hops, size, attributes, data = row
     return Stored(seq, broker, received_ms, hops, Event(_decode_attributes(attributes), data), size)

@@ -21,7 +21,7 @@ from eventing.broker.log import Log, LogError
 from eventing.broker.metrics import Metrics
 from eventing.broker.retention import Retention, Sweeper
 from eventing.broker.traced import TracedEngine, traced_post
-from eventing.broker.web import Answer, Disconnected, Problem, Receive, Scope, Send
+from eventing.broker.web import Disconnected, Problem, Receive, Response, Scope, Send
 from eventing.client import Client
 from eventing.tracing import make_tracer
 
@@ -201,9 +201,9 @@ class Application:
             handler = self._admin if self._admin.owns(scope["path"]) else self._ingress
             await handler(scope, receive, send)
         except Problem as problem:
-            await problem.answer().send(send)
+            await problem.response().send(send)
         except Disconnected:
             pass
         except Exception:
             logger.exception("a request failed", extra={"method": scope["method"], "path": scope["path"]})
-            await Answer(500, b"the broker failed: see its log\n", "text/plain").send(send)
+            await Response(500, b"the broker failed: see its log\n", "text/plain").send(send)

@@ -34,9 +34,9 @@ class Problem(Exception):
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
-    def answer(self) -> "Answer":
+    def response(self) -> "Response":
         body = encode_problem(self.status, self.detail) + b"\n"
-        return Answer(self.status, body, "application/problem+json", self.headers)
+        return Response(self.status, body, "application/problem+json", self.headers)
 
 
 class Disconnected(Exception):
@@ -44,7 +44,7 @@ class Disconnected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     body: bytes = b""
     content_type: str | None = None
@@ -59,8 +59,8 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_answer(value: object, status: int = 200) -> Answer:
-    return Answer(status, msgspec.json.encode(value) + b"\n", "application/json")
+def json_response(value: object, status: int = 200) -> Response:
+    return Response(status, msgspec.json.encode(value) + b"\n", "application/json")
 
 
 class Room:

@@ -7,7 +7,7 @@ import pytest
 from eventing.broker import retention
 from eventing.broker.log import Log
 from eventing.broker.retention import Retention, Sweeper
-from eventing.broker.schema import Counts, Delivery, State
+from eventing.broker.schema import Counts, DeliveryRow, State
 from eventing.event import Event
 
 EVENT = Event({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}, b"x")
@@ -29,7 +29,7 @@ async def test_a_steady_lag_does_not_let_the_file_grow(
         while done < log.next_seq - 1 - lag:
             done += 1
             state = State.KEPT if done in STUCK else State.DELIVERED
-            log.settle(Delivery(done, 1, state, 1, 0), Counts(0, 0, 0, 1))
+            log.settle(DeliveryRow(done, 1, state, 1, 0), Counts(0, 0, 0, 1))
         await log.synced()
         while await sweeper.sweep(0):
             pass

@@ -12,8 +12,7 @@ import msgspec
 
 from eventing import client
 from eventing.broker.schedule import Item, Schedule
-from eventing.broker.schema import Delivery as Row
-from eventing.broker.schema import State, Stored
+from eventing.broker.schema import DeliveryRow, State, Stored
 from eventing.broker.step import Retry, Settle, ToSink, next_step
 from eventing.delivery import Delivery, Verdict, error_attributes
 from eventing.event import Event
@@ -51,11 +50,11 @@ class Broker:
         """`loses`: whether a delivery to this function, which was tried once, is forgotten now."""
         self.delivery, self.dead_letter_sink = delivery, dead_letter_sink
         self.events: list[Stored] = []
-        self.rows: dict[tuple[int, int], Row] = {}
+        self.rows: dict[tuple[int, int], DeliveryRow] = {}
         self.lost: list[Event] = []  # whose deliveries are known to nobody any more
         self._loop, self._post, self._triggers = loop, post, triggers
         self.loses = loses
-        self._unwritten: list[Row] = []
+        self._unwritten: list[DeliveryRow] = []
         self._start()
 
     def accept(self, event: Event) -> None:
@@ -65,10 +64,12 @@ class Broker:
         )
         self.events.append(stored)
         for trigger in self._triggers:
-            self.rows[stored.seq, trigger.number] = Row(stored.seq, trigger.number, State.PENDING, 0, 0)
+            self.rows[stored.seq, trigger.number] = DeliveryRow(
+                stored.seq, trigger.number, State.PENDING, 0, 0
+            )
         self._write_rows()
         for dispatcher in self._dispatchers:
-            dispatcher.schedule.offer(_item(stored, Row(stored.seq, 0, State.PENDING, 0, 0)))
+            dispatcher.schedule.offer(_item(stored, DeliveryRow(stored.seq, 0, State.PENDING, 0, 0)))
             dispatcher.pump()
 
     def restart(self) -> None:
@@ -95,12 +96,12 @@ class Broker:
         rows = self.rows | {(row.seq, row.trigger): row for row in self._unwritten}
         return sum(row.trigger == trigger and row.state in states for row in rows.values())
 
-    def write(self, row: Row) -> None:
+    def write(self, row: DeliveryRow) -> None:
         """With the next group, or after a while."""
         self._unwritten.append(row)
         self._loop.after(ACK_LINGER_MS, self._write_rows)
 
-    def backlog(self, number: int, after: int, limit: int) -> list[Row]:
+    def backlog(self, number: int, after: int, limit: int) -> list[DeliveryRow]:
         """The next open deliveries of a trigger that are on disk."""
         open_rows = [row for row in self.rows.values() if row.trigger == number and row.state in _OPEN]
         return sorted(row for row in open_rows if row.seq > after)[:limit]
@@ -199,7 +200,9 @@ class Dispatcher:
 
     def _write(self, item: Item, at_ms: int) -> None:
         self._loop.tell(self._trigger.function, item.seq, item.state.name, item.attempts, item.status)
-        row = Row(item.seq, self._trigger.number, item.state, item.attempts, at_ms, item.status, item.error)
+        row = DeliveryRow(
+            item.seq, self._trigger.number, item.state, item.attempts, at_ms, item.status, item.error
+        )
         self._broker.write(row)
 
 
@@ -210,7 +213,7 @@ def _heard(answer: Answer | None) -> client.Answer:
     return client.Answer(response.status_code, response.headers, bytes(response.body))
 
 
-def _item(stored: Stored, row: Row) -> Item:
+def _item(stored: Stored, row: DeliveryRow) -> Item:
     item = Item(stored.seq, stored.received_ms, stored.size, None, stored)
     item.state, item.attempts, item.status, item.error = State(row.state), row.attempts, row.status, row.error
     return item
