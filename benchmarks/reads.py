@@ -28,7 +28,7 @@ from benchmarks.stores_at import BENCH_SETS, empty
 from functions.compose import open_store
 from runtime.settings import AerospikeSettings, StoreSettings
 from trades.store import TradeStore
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 TICKERS = [f"T{number:04}" for number in range(4_000)]
 SHARDS = 10
@@ -78,7 +78,7 @@ def make_event(rng: random.Random, run: str, number: int) -> TradeEvent:
         )
         for place in range(first, first + TRADES_PER_EVENT)
     ]
-    return TradeEvent("/benchmarks/reads", f"{run}-{number}", trades, digest_trades(trades, True), True)
+    return TradeEvent.of("/benchmarks/reads", f"{run}-{number}", trades, is_batch=True)
 
 
 def price_of(place: int) -> int:

@@ -28,7 +28,7 @@ from benchmarks.stores_at import server_port
 from functions.compose import open_store
 from runtime.settings import AerospikeSettings, StoreSettings
 from trades.store import Outcome, TradeStore
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 TRADES_PER_EVENT = 500
 TRADES_PER_SECOND = 40_000  # how fast the market's own clock runs
@@ -52,7 +52,7 @@ def make_events(ticker_count: int, seed: int, run: str) -> Iterator[TradeEvent]:
             time_ms = START_MS + trade_no * 1_000 // TRADES_PER_SECOND
             trades.append(Trade(tickers[which], round(prices[which]), rng.randrange(1, 1_000), time_ms))
             trade_no += 1
-        yield TradeEvent("/benchmarks", f"{run}-{event_no}", trades, digest_trades(trades, True), True)
+        yield TradeEvent.of("/benchmarks", f"{run}-{event_no}", trades, is_batch=True)
         event_no += 1
 
 

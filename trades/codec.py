@@ -17,7 +17,6 @@ from trades.trade import (
     MAX_VOLUME,
     Trade,
     TradeEvent,
-    digest_trades,
 )
 
 TRADE_EXECUTED = "trade.executed.v1"
@@ -70,7 +69,7 @@ def decode_event(type_: str, source: str, id_: str, data: bytes) -> TradeEvent:
     if not is_batch and type_ != TRADE_EXECUTED:
         raise BadTrade(f"type must be {TRADE_EXECUTED} or {TRADE_BATCH}")
     trades = (_read_plain(data) if is_batch else None) or _read_any(type_, data)
-    return TradeEvent(source, id_, trades, digest_trades(trades, is_batch), is_batch)
+    return TradeEvent.of(source, id_, trades, is_batch=is_batch)
 
 
 def _read_plain(data: bytes) -> list[Trade] | None:

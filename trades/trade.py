@@ -45,6 +45,11 @@ class TradeEvent(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "key", event_key(self.source, self.id))
 
+    @classmethod
+    def of(cls, source: str, id_: str, trades: list[Trade], *, is_batch: bool) -> "TradeEvent":
+        """With the digest of these trades."""
+        return cls(source, id_, trades, digest_trades(trades, is_batch), is_batch)
+
     def place(self, index: int) -> int:
         """Where `trades[index]` stands for `trade_id`: its index in a batch, else SINGLE."""
         return index if self.is_batch else SINGLE

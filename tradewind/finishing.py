@@ -8,7 +8,7 @@ or not all of them are there, the store says CONFLICT, and nothing has changed.
 from collections.abc import Collection, Sequence
 
 from trades.store import EventName, Outcome, StoredTrade, TradeStore
-from trades.trade import SINGLE, TradeEvent, digest_trades
+from trades.trade import SINGLE, TradeEvent
 
 EVENTS_A_PASS = 500  # whose trades are kept at a time: half a million at most
 
@@ -43,4 +43,4 @@ def _read_events(store: TradeStore, names: Collection[EventName]) -> list[TradeE
 def _to_event(name: EventName, stored: Sequence[StoredTrade]) -> TradeEvent:
     in_order = sorted(stored, key=lambda each: each.place)
     trades, is_batch = [each.trade for each in in_order], in_order[0].place != SINGLE
-    return TradeEvent(*name, trades, digest_trades(trades, is_batch), is_batch)
+    return TradeEvent.of(*name, trades, is_batch=is_batch)

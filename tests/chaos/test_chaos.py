@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.chaos import Chaos, Wishes
 from tests.chaos.schedule import KILL_AGAIN_AFTER_S, PROCESSES, SERVER, Kind, make_schedule
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 from tradewind.folder import DataFolder
 from tradewind.ledger import open_url
 
@@ -31,7 +31,7 @@ async def test_a_short_run_adds_up_and_what_is_wrong_is_found(tmp_path: Path) ->
 
     trades = [Trade("CH.0", 10_000, 1, 1)]
     with closing(open_url(DataFolder(data).store_url)) as store:
-        store.count_trades([TradeEvent("/chaos", "never-sent", trades, digest_trades(trades, False), False)])
+        store.count_trades([TradeEvent.of("/chaos", "never-sent", trades, is_batch=False)])
     chaos.producer.accepted["lost"] = next(iter(chaos.producer.accepted.values()))
     await chaos.check()
     assert any("event lost was answered with 202" in problem for problem in account.problems)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from trades.store import TradeStore
 from trades.summary import Tally, tally_events
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 NOON_MS = 1_760_000_000_000
 
@@ -14,7 +14,7 @@ def make_event(
     id_: str, trades: Iterable[Trade], *, source: str = "/test", is_batch: bool = True
 ) -> TradeEvent:
     made = list(trades)
-    return TradeEvent(source, id_, made, digest_trades(made, is_batch), is_batch)
+    return TradeEvent.of(source, id_, made, is_batch=is_batch)
 
 
 def make_trades(seed: int, count: int, tickers: Sequence[str] = ("A.COM", "B.COM", "AACT-UN")) -> list[Trade]:

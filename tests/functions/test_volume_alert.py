@@ -18,7 +18,7 @@ from eventing.codec import decode
 from functions.volume_alert import to_event
 from functions.volume_windows import Alert, VolumeWindows
 from tests.functions.conftest import StartFunction, event_headers, trade_body
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 SOURCE = str(Path(__file__).parents[2] / "functions" / "volume_alert.py")
 WINDOW_MS, GRACE_MS = 300_000, 30_000
@@ -27,7 +27,7 @@ WINDOW_MS, GRACE_MS = 300_000, 30_000
 def event_of(id_: str, *trades: tuple[str, int, int]) -> TradeEvent:
     """Of (ticker, volume, time in ms)."""
     made = [Trade(ticker, 10_000, volume, time_ms) for ticker, volume, time_ms in trades]
-    return TradeEvent("/tests", id_, made, digest_trades(made, True), True)
+    return TradeEvent.of("/tests", id_, made, is_batch=True)
 
 
 @pytest.fixture

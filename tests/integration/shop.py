@@ -12,7 +12,7 @@ from aerospike import exception
 from trades.store import Outcome, StoreUnavailable, TradeStore
 from trades.stores.aerospike import AerospikeStore, Cluster, ClusterOptions, Names
 from trades.summary import tally_events
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 
 class Crash(Exception):
@@ -76,7 +76,7 @@ def make_events(seed: int, count: int, *, trades: int = 6, tickers: int = 4) -> 
             )
             for _ in range(trades)
         ]
-        events.append(TradeEvent("/test", f"{seed}-{number}", made, digest_trades(made, True), True))
+        events.append(TradeEvent.of("/test", f"{seed}-{number}", made, is_batch=True))
     return events
 
 

@@ -13,7 +13,7 @@ from tests.aerospike_server import AerospikeServer
 from tests.integration.shop import Shop, check_counted, count_until_done, make_events
 from trades.store import DeadLetter, Outcome, StoreMisconfigured, StoreUnavailable, TradeStore
 from trades.stores.aerospike import AerospikeStore, Names
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
 from tradewind.checking_events import Faults
 from tradewind.repair import CannotRepair, repair_store
@@ -119,7 +119,7 @@ def test_a_full_namespace(own_aerospike_server: MakeServer) -> None:
     give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
         made = [Trade("FULL", 10_000 + place, 1, number) for place in range(1_000)]
-        event = TradeEvent("/full", str(number), made, digest_trades(made, True), True)
+        event = TradeEvent.of("/full", str(number), made, is_batch=True)
         number += 1
         outcome = store.store_trades([event])[0]
         if outcome is Outcome.UNAVAILABLE:

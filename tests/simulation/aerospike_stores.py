@@ -17,7 +17,7 @@ from trades.stores.aerospike.fence import SEALED
 from trades.stores.aerospike.layout import parse_summary_key
 from trades.stores.aerospike.plan import is_fold_mark
 from trades.stores.aerospike.shards import CLEARED
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 NAMES = Names()
 
@@ -67,7 +67,7 @@ class AerospikeStores:
         before = self._summary_records()
         for number in range(self._marks_limit + 1):
             trades = [Trade(ticker, 10_000, 1, 1) for ticker in tickers]
-            event = TradeEvent("/closing", str(number), trades, digest_trades(trades, True), True)
+            event = TradeEvent.of("/closing", str(number), trades, is_batch=True)
             if trades:
                 assert store.count_trades([event]) == [Outcome.COUNTED]
         for name, bins in self._summary_records().items():

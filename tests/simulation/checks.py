@@ -9,7 +9,7 @@ from tests.simulation.events import decode
 from tests.simulation.world import TRIGGERS, World, is_refusal
 from trades.store import Outcome, StoredTrade, TradeStore
 from trades.summary import Tally, tally_events
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 from tradewind.repair import SET, repair_store
 
 
@@ -101,7 +101,7 @@ def _check_repair(store: TradeStore, stored: list[TradeEvent]) -> None:
     trades = [
         Trade(ticker, price, 1, 1) for ticker in sorted(_tickers(stored)) for price in (1, 20_000, 10_001)
     ]
-    later = TradeEvent("/later", "1", trades, digest_trades(trades, True), True)
+    later = TradeEvent.of("/later", "1", trades, is_batch=True)
     if trades:
         assert store.count_trades([later]) == [Outcome.COUNTED]
     _check_summaries(store, tally_events([*stored, later]), left_alone)

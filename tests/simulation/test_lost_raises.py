@@ -15,7 +15,7 @@ from trades.stores.aerospike.fence import apply_filter
 from trades.stores.aerospike.layout import MARKS_LIMIT
 from trades.stores.aerospike.plan import plan_group
 from trades.stores.aerospike.room import NEARLY_FULL
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def make_store(network: Network) -> AerospikeStore:
 
 def make_event(id_: str) -> TradeEvent:
     trades = [Trade("HOT", 10_000, 1, 1)]
-    return TradeEvent("/s", id_, trades, digest_trades(trades, True), True)
+    return TradeEvent.of("/s", id_, trades, is_batch=True)
 
 
 def count_many(store: AerospikeStore, name: str, count: int) -> None:

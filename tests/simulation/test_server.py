@@ -34,7 +34,7 @@ from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.summaries import Summaries
 from trades.stores.aerospike.trimming import Trimmer
 from trades.summary import tally_events
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 pytestmark = pytest.mark.aerospike
 
@@ -106,7 +106,7 @@ class Side:
             )
             for _ in range(made.randint(1, 4))
         ]
-        return TradeEvent(f"/{self.run}", str(number // 2 * 2), trades, digest_trades(trades, True), True)
+        return TradeEvent.of(f"/{self.run}", str(number // 2 * 2), trades, is_batch=True)
 
     def events(self, rng: random.Random) -> list[TradeEvent]:
         return list(

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from functions.query.app import create_app
 from trades.stores.sqlite import SqliteStore
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 START_MS = 1_769_851_800_250  # 2026-01-31T09:30:00.250Z
 
@@ -60,9 +60,7 @@ class Feed:
 
     def batch(self, trades: list[Trade]) -> str:
         self._count += 1
-        is_batch = len(trades) > 1
-        digest = digest_trades(trades, is_batch)
-        event = TradeEvent("/tests", f"e{self._count:06d}", trades, digest, is_batch)
+        event = TradeEvent.of("/tests", f"e{self._count:06d}", trades, is_batch=len(trades) > 1)
         self.store.store_trades([event])
         self.store.count_trades([event])
         return event.id

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trades.stores.sqlite import SqliteStore, expiry, raw_trades
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
 from tradewind.repair import CannotRepair, repair_store
 
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 def make_event(number: int, ticker: str = "A") -> TradeEvent:
     trades = [Trade(ticker, 10_000 + place, 1, number) for place in range(10)]
-    return TradeEvent("/test", str(number), trades, digest_trades(trades, True), True)
+    return TradeEvent.of("/test", str(number), trades, is_batch=True)
 
 
 def store_and_count(store: SqliteStore, numbers: range, ticker: str = "A") -> None:

@@ -16,7 +16,7 @@ from trades.store import EventNote, StoredTrade, StoreMisconfigured, StoreUnavai
 from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
 from trades.stores.sqlite.database import Database
 from trades.summary import tally_events
-from trades.trade import SINGLE, Trade, TradeEvent, digest_trades
+from trades.trade import SINGLE, Trade, TradeEvent
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def make_singles(count: int) -> list[TradeEvent]:
     events = []
     for number in range(count):
         trades = [Trade("A.COM", 320_000, 1, number * 37 % 1_000)]
-        events.append(TradeEvent("/singles", f"s{number}", trades, digest_trades(trades, False), False))
+        events.append(TradeEvent.of("/singles", f"s{number}", trades, is_batch=False))
     return events
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 TRADES_PER_EVENT = 50
 MAX_WAITING_TRADES = 600  # small, so that new runs and checkpoints are among what a kill interrupts
@@ -26,7 +26,7 @@ def make_events(seed: int, count: int, trades_per_event: int = TRADES_PER_EVENT)
             )
             for _ in range(trades_per_event)
         ]
-        events.append(TradeEvent("/writer", f"e{number}", trades, digest_trades(trades, True), True))
+        events.append(TradeEvent.of("/writer", f"e{number}", trades, is_batch=True))
     return events
 
 

@@ -19,7 +19,7 @@ from trades.stores.aerospike.plan import MARK, fold_levels, plan_group
 from trades.stores.aerospike.room import LARGEST
 from trades.stores.aerospike.summaries import merge_summaries, parse_summary
 from trades.summary import Tally, tally_events
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 NAMES = Names()
 words = st.text(min_size=1, max_size=12)
@@ -30,7 +30,7 @@ trades = st.builds(
 
 
 def make_event(number: int, made: list[Trade], is_batch: bool = True) -> TradeEvent:
-    return TradeEvent("/s", str(number), made, digest_trades(made, is_batch), is_batch)
+    return TradeEvent.of("/s", str(number), made, is_batch=is_batch)
 
 
 def run(operations: list[dict[str, Any]], bins: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from tests.simulation.server import Server
 from trades.stores.aerospike import AerospikeStore, Names
 from trades.stores.aerospike.layout import MARKS_LIMIT
 from trades.stores.aerospike.plan import Planned, plan_group
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 NAMES = Names()
 SUMMARY = NAMES.summary("HOT", 1)
@@ -33,9 +33,7 @@ def make_store(network: Network, retention_s: int = 0) -> AerospikeStore:
 
 def make_events(count: int) -> list[TradeEvent]:
     trades = [Trade("HOT", 10_000, 1, 1)]
-    return [
-        TradeEvent("/s", str(number), trades, digest_trades(trades, True), True) for number in range(count)
-    ]
+    return [TradeEvent.of("/s", str(number), trades, is_batch=True) for number in range(count)]
 
 
 def marks(network: Network) -> int:

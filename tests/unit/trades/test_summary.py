@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trades.summary import PriceLevel, Summary, Tally, add_trade, tally_events
-from trades.trade import Trade, TradeEvent, digest_trades, trade_id
+from trades.trade import Trade, TradeEvent, trade_id
 
 trades = st.builds(
     Trade,
@@ -23,7 +23,7 @@ def events(draw: st.DrawFn) -> TradeEvent:
     is_batch = draw(st.booleans())
     made = draw(st.lists(trades, min_size=1, max_size=12 if is_batch else 1))
     id_ = draw(st.sampled_from(["e", "e-1", "e-10", "é", "z"]))
-    return TradeEvent(draw(st.sampled_from(["/x", "/y"])), id_, made, digest_trades(made, is_batch), is_batch)
+    return TradeEvent.of(draw(st.sampled_from(["/x", "/y"])), id_, made, is_batch=is_batch)
 
 
 groups = st.lists(events(), max_size=8)

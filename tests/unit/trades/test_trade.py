@@ -10,7 +10,7 @@ words = st.text(st.sampled_from("ab:-1é"), max_size=4) | st.text(max_size=20)
 
 def make_event(source: str, id_: str, is_batch: bool = True) -> TradeEvent:
     made = [Trade("A", 1, 1, 1), Trade("A", 2, 1, 1)]
-    return TradeEvent(source, id_, made, digest_trades(made, is_batch), is_batch)
+    return TradeEvent.of(source, id_, made, is_batch=is_batch)
 
 
 @given(words, words, words, words)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from trades.stores.sqlite import SqliteStore
-from trades.trade import Trade, TradeEvent, digest_trades
+from trades.trade import Trade, TradeEvent
 
 Batch = Callable[..., TradeEvent]
 
 
 def batch(id_: str, *trades: Trade, source: str = "/test") -> TradeEvent:
-    return TradeEvent(source, id_, list(trades), digest_trades(list(trades), True), True)
+    return TradeEvent.of(source, id_, list(trades), is_batch=True)
 
 
 @pytest.fixture
