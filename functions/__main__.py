@@ -26,9 +26,10 @@ MAX_CONNECTIONS: Final = 1_024
 KEEP_ALIVE_S: Final = 120  # longer than the 90 s of Go's HTTP client, so that no server closes first
 QUERY_THREADS: Final = 16
 MAX_REQUEST_LINE: Final = 4_094  # bytes; functions-framework sets no bound
-# A group in hand is some 100,000 objects, none of them in a cycle. With Python's own thresholds (700, 10, 10)
-# the collector goes through them again and again, for an eighth of a trade's cost; now once or twice a group.
-GC_THRESHOLDS: Final = (50_000, 20, 100)
+# A group in hand is some 150,000 objects, none of them in a cycle. With Python's own thresholds (700, 10, 10)
+# the collector goes through them again and again, for an eighth of a trade's cost; with a threshold above
+# what a group makes, hardly ever. Times 4: objects that stayed are looked at once in a million new ones.
+GC_THRESHOLDS: Final = (250_000, 4, 100)
 
 
 def main() -> None:
