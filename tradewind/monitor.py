@@ -40,7 +40,7 @@ class Monitor:
         self._store = StoreTotals()
         self._queues: dict[str, Queue] = {}
         self.broker_trouble = ""  # why it takes no events
-        self._retried_before: int | None = None
+        self._retried: dict[str, Running] = {}  # by trigger, from where each was when it was first seen
         self._sent_rate, self._counted_rate = Rate(), Rate()
         self._cpu = CpuMeter()
         self._own_cpu = OwnCpuMeter()
@@ -132,9 +132,8 @@ class Monitor:
 
     @property
     def retried(self) -> int:
-        """Deliveries that the broker has repeated since the first look."""
-        now = sum(queue.total.retried for queue in self._queues.values())
-        return now - (self._retried_before or 0)
+        """Deliveries that the broker has repeated since the first look, for triggers that went as well."""
+        return sum(counter.total for counter in self._retried.values())
 
     async def waiting(self, *, besides: Collection[str] = ()) -> int | None:
         """Deliveries that the broker has not finished, without those of the triggers `besides`; None if it
@@ -150,8 +149,9 @@ class Monitor:
             return False
         self._queues = queues_of(status)
         self.broker_trouble = str(status.get("trouble", ""))
-        if self._retried_before is None:
-            self._retried_before = sum(queue.total.retried for queue in self._queues.values())
+        for name, queue in self._queues.items():
+            retried = queue.total.retried
+            self._retried.setdefault(name, Running(_last=retried)).seen(retried)
         return True
 
     async def _ask_query(self) -> None:

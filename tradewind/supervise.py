@@ -16,7 +16,7 @@ from tradewind.attached import AttachedFunctions
 from tradewind.exits import BROKEN, FINE, UNUSABLE
 from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, Run
 from tradewind.leash import Leash
-from tradewind.ledger import Ledger, read_ledger
+from tradewind.ledger import Ledger, open_url, read_ledger
 from tradewind.monitor import Monitor
 from tradewind.monitoring import MISSING, USUAL_PORT, Monitoring, find_prometheus
 from tradewind.pipeline import CannotStart, Pipeline, Plan
@@ -83,6 +83,7 @@ def supervise(wishes: Wishes, console: Console) -> int:
 
 
 async def _supervise(wishes: Wishes, console: Console) -> int:
+    open_url(wishes.store or wishes.folder.store_url).close()  # connects to nothing, but knows a wrong URL
     if wishes.fresh:
         wishes.folder.clear()
     ports, messages = choose_ports(wishes.query_port, wishes.broker_port)
@@ -113,6 +114,10 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                     await pipeline.abort(stops.again)
                     return FINE
                 before = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+                if before.counted:
+                    screen.say(
+                        f"Earlier runs counted {before.counted:,} trades, which the store's figures include."
+                    )
                 await _unless(stops.asked, pipeline.start_generator())
             except (CannotStart, StoreError) as error:
                 console.print(str(error), markup=False, highlight=False, soft_wrap=True)

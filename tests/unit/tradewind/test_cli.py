@@ -439,3 +439,11 @@ def test_verify_and_repair(
 
 def test_a_store_that_is_none(tmp_path: Path) -> None:
     assert "is no store" in call("verify", "--store", "oracle:x", "--data", str(tmp_path), code=2)
+
+
+def test_up_says_that_a_store_is_none_before_it_starts_anything(tmp_path: Path) -> None:
+    output = call("up", "--data", str(tmp_path / "data"), "--store", "foo", code=2)
+    assert output == (
+        "tradewind up: STORE=foo is no store: "
+        "write sqlite:FOLDER, or aerospike://HOST:PORT with more hosts after commas\n"
+    )
