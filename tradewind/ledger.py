@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from trades.codec import BadTrade, decode_event
-from trades.store import DeadLetter, TradeStore
+from trades.store import DeadLetter, StoreMisconfigured, TradeStore
 
 MAX_DEAD_LETTERS = 1_000  # looked at: they come with all their data
+_SQLITE_FILES = ("trades.db", "summaries.db", "dead_letters.db")
 
 
 class Ledger(NamedTuple):
@@ -28,6 +30,19 @@ def open_url(url: str) -> TradeStore:
     from runtime.settings import AerospikeSettings, StoreSettings
 
     return open_store(url, StoreSettings.read(), AerospikeSettings.read())
+
+
+def open_existing(url: str) -> TradeStore:
+    """As `open_url`, for commands that need what is there: where no store is, SQLite would make one.
+
+    Any one of its files is enough: `repair` makes a lost `summaries.db` again.
+    """
+    scheme, _, folder = url.partition(":")
+    if scheme == "sqlite" and folder and not any((Path(folder) / name).exists() for name in _SQLITE_FILES):
+        raise StoreMisconfigured(
+            f"there is no store at {folder}: `tradewind up` makes one; --data or --store names another"
+        )
+    return open_url(url)
 
 
 def read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:

@@ -72,16 +72,15 @@ def repair(
     """
     from trades.store import StoreError
     from tradewind.client import Unreachable
-    from tradewind.ledger import open_url
+    from tradewind.ledger import open_existing
     from tradewind.verify import progress_bar
 
-    idle = _idle(store, data, assume_idle)
     try:
         with (
-            closing(open_url(store_url(store, data))) as opened,
+            closing(open_existing(store_url(store, data))) as opened,
             progress_bar(opened.read_stored_count) as count,
         ):
-            report = repair_store(opened, idle, dry_run=dry_run, count=count)
+            report = repair_store(opened, _idle(store, data, assume_idle), dry_run=dry_run, count=count)
     except (StoreError, Unreachable, CannotRepair) as error:
         fail(f"tradewind repair: {error}")
     if json:

@@ -25,13 +25,15 @@ def reshard(
 
     Exit code: 0 done; 2 could not begin, or not end: run it again.
     """
-    from trades.store import StoreError
-    from tradewind.ledger import open_url
+    from trades.store import StoreError, StoreMisconfigured
+    from tradewind.ledger import open_existing
 
     url = store_url(store, data)
     try:
-        with closing(open_url(url)) as opened, record_counter() as count:
+        with closing(open_existing(url)) as opened, record_counter() as count:
             done = opened.reshard(to, count)
+    except StoreMisconfigured as error:
+        fail(f"tradewind reshard: {error}")
     except StoreError as error:
         fail(f"tradewind reshard: {error}\nRun it again to go on.")
     if json:

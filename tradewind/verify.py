@@ -28,11 +28,11 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     from trades.store import StoreError
     from tradewind.checking import Checker
     from tradewind.client import Unreachable
-    from tradewind.ledger import open_url
+    from tradewind.ledger import open_existing
 
     url = store_url(store, data)
     try:
-        with closing(open_url(url)) as opened, progress_bar(opened.read_stored_count) as count:
+        with closing(open_existing(url)) as opened, progress_bar(opened.read_stored_count) as count:
             checker = Checker(opened, count)
             found = checker.scan()
             idle = idle_or_quiet(store, data)

@@ -437,6 +437,22 @@ def test_verify_and_repair(
     assert json.loads(call("verify", "--json", *where))["differences"] == {}
 
 
+@pytest.mark.parametrize("command", [("verify",), ("repair",), ("reshard", "--to", "2")])
+@pytest.mark.parametrize("option", ["--store", "--data"])
+def test_commands_that_need_a_store_make_none(command: tuple[str, ...], option: str, tmp_path: Path) -> None:
+    where = tmp_path / "none"
+    output = call(*command, option, f"sqlite:{where}" if option == "--store" else str(where), code=2)
+    assert f"tradewind {command[0]}: there is no store at {where}" in output
+    assert output.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_lost_a_file_is_one(store: SqliteStore, tmp_path: Path) -> None:
+    store.read_stored_count()  # makes trades.db alone
+    assert [file.name for file in (tmp_path / "store").glob("*.db")] == ["trades.db"]
+    assert "0 trades of 0 tickers" in call("verify", "--store", f"sqlite:{tmp_path / 'store'}")
+
+
 def test_a_store_that_is_none(tmp_path: Path) -> None:
     assert "is no store" in call("verify", "--store", "oracle:x", "--data", str(tmp_path), code=2)
 

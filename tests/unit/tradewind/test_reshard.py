@@ -17,6 +17,11 @@ def call(*arguments: str, code: int = 0) -> str:
     return result.output
 
 
+@pytest.fixture(autouse=True)
+def _made(store: SqliteStore) -> None:
+    store.ping()
+
+
 def test_a_store_without_shards_has_nothing_to_do(tmp_path: Path) -> None:
     where = ("--store", f"sqlite:{tmp_path}/store")
     assert "Nothing to do" in call("--to", "3", *where)
