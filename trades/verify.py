@@ -5,7 +5,8 @@ range, and makes the range shorter when they grow too large; the next pass takes
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from trades.store import StoredTrade
@@ -53,7 +54,7 @@ class Difference(NamedTuple):
         if self.summary is None:
             return [f"{self.raw.summary.trade_count:,} trades stored, none counted"]
         lines = [
-            f"{name} {_show(name, mine)} stored, {_show(name, other)} counted"
+            f"{name.removesuffix('_ticks')} {_show(name, mine)} stored, {_show(name, other)} counted"
             for name, mine, other in _fields(self.raw.summary, self.summary.summary)
             if mine != other
         ]
@@ -146,7 +147,7 @@ def _is_level_within(mine: PriceLevel, other: PriceLevel | None) -> bool:
     )
 
 
-def _fields(mine: Summary, other: Summary) -> Iterable[tuple[str, object, object]]:
+def _fields(mine: Summary, other: Summary) -> Iterable[tuple[str, Any, Any]]:
     return ((name, getattr(mine, name), getattr(other, name)) for name in Summary.__struct_fields__)
 
 
@@ -161,7 +162,8 @@ def _describe_levels(mine: dict[int, PriceLevel], other: dict[int, PriceLevel]) 
     return [f"{len(wrong):,} price level{'s' if len(wrong) > 1 else ''}, {example}"]
 
 
-def _show(name: str, value: object) -> str:
-    if name.endswith("_ticks") and isinstance(value, int):
-        return format_ticks(value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _show(name: str, value: int | Latest) -> str:
+    if isinstance(value, Latest):
+        time = datetime.fromtimestamp(value.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        return f"{time.replace('+00:00', 'Z')} at {format_ticks(value.price_ticks)} ({value.trade_id})"
+    return format_ticks(value) if name.endswith("_ticks") else f"{value:,}"

@@ -94,8 +94,20 @@ def test_each_figure_that_differs_is_named_in_dollars_and_shares() -> None:
     assert difference.describe() == [
         "trade_count 2 stored, 1 counted",
         "volume 30 stored, 10 counted",
-        "notional_ticks 60.0000 stored, 20.0000 counted",
+        "notional 60.0000 stored, 20.0000 counted",
         "1 price level, at 2.0000: volume 30 stored, 10 counted",
+    ]
+
+
+def test_the_latest_trade_is_written_for_people() -> None:
+    later = Latest(1_795_878_943_951, "1137-25", 757_425)
+    wrong = Tally(Summary(2, 30, 600_000, 757_425, 20_000, later), TALLY.levels)
+    difference = compare("A", TALLY, wrong)
+    assert difference is not None
+    assert difference.describe() == [
+        "highest 2.0000 stored, 75.7425 counted",
+        "latest 1970-01-01T00:00:00.005Z at 2.0000 (e1) stored, "
+        "2026-11-28T15:15:43.951Z at 75.7425 (1137-25) counted",
     ]
 
 
