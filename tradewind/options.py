@@ -1,5 +1,6 @@
 """Options that several commands share, and how options are read."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -39,6 +40,7 @@ __all__ = [
     "Json",
     "QueryUrl",
     "StoreUrl",
+    "data_option",
     "duration",
     "fail",
     "print_json",
@@ -61,6 +63,11 @@ def fail(text: str, code: int = UNUSABLE) -> NoReturn:
     """End with a message on standard error."""
     print(text, file=sys.stderr)
     raise typer.Exit(code)
+
+
+def data_option(data: Path) -> str:
+    """What a command that we tell people to type needs, to be of the same folder: ` --data FOLDER`."""
+    return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
 
 
 def running(data: Path) -> Run:

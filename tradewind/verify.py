@@ -1,18 +1,22 @@
 """`tradewind verify`: do the summaries say what the raw trades say?"""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from tradewind.exits import BROKEN, FINE
-from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
+from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, data_option, fail, print_json, store_url
 
 if TYPE_CHECKING:
     from tradewind.checking import Found, Judgement
     from tradewind.checking_events import EventFaults, Faults
+
+MAX_SHOWN = 50  # of the tickers that differ
 
 
 def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
@@ -45,7 +49,7 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     if json:
         _print_json(report)
     else:
-        _print_text(report)
+        _print_text(report, f"{data_option(data)}{f' --store {shlex.quote(store)}' if store else ''}")
     raise typer.Exit(FINE if report.is_fine else BROKEN)
 
 
@@ -64,9 +68,13 @@ class Report(NamedTuple):
         return {difference.ticker: difference.describe() for difference in self.judgement.confirmed}
 
     @property
-    def is_fine(self) -> bool:
+    def is_wrong(self) -> bool:
         faults = any(getattr(self.events, name).count for name in EVENT_FAULTS)
-        return not (faults or any(self.judgement) or self.events.not_judged)
+        return faults or bool(self.judgement.confirmed)
+
+    @property
+    def is_fine(self) -> bool:
+        return not (self.is_wrong or self.judgement.moving or self.events.not_judged)
 
 
 def _print_json(report: Report) -> None:
@@ -85,7 +93,8 @@ def _print_json(report: Report) -> None:
     )
 
 
-def _print_text(report: Report) -> None:
+def _print_text(report: Report, where: str) -> None:
+    """`where`: the options by which `repair` finds the same store."""
     found, differences, moving = report.found, report.differences, report.judgement.moving
     show_differences(differences)
     print(
@@ -100,7 +109,19 @@ def _print_text(report: Report) -> None:
             "(or lost: that cannot be told apart)."
         )
     if report.dead_letters:
-        print(f"{report.dead_letters:,} dead letters wait, which may be why: `tradewind dlq list`.")
+        why = "" if report.is_fine else ", which may be why"
+        print(f"{report.dead_letters:,} dead letters wait{why}: `tradewind dlq list`.")
+    if report.is_wrong:
+        print(_cure(report, where))
+
+
+def _cure(report: Report, where: str) -> str:
+    lost = (
+        'What the store lost can be delivered again: docs/operations.md, "After a store has lost something".'
+    )
+    if report.trades_expire:  # repair refuses
+        return lost
+    return f"{lost} Then `tradewind repair{where}` sets the summaries to what the raw trades say."
 
 
 # What to call them, in the order of the report.
@@ -126,8 +147,10 @@ def show_events(events: "EventFaults") -> None:
 
 
 def show_differences(differences: dict[str, list[str]]) -> None:
-    for ticker, lines in differences.items():
+    for ticker, lines in islice(differences.items(), MAX_SHOWN):
         print(f"{ticker}: {'; '.join(lines)}")
+    if len(differences) > MAX_SHOWN:
+        print(f"and {len(differences) - MAX_SHOWN:,} more (--json lists all)")
 
 
 def idle_or_quiet(store: str | None, data: Path) -> Callable[[], bool]:

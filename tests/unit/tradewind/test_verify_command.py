@@ -57,6 +57,40 @@ def test_events_by_ticker(
     assert report["claims_without_trades"]["count"] == 1
 
 
+def test_of_many_that_differ_some_are_shown_and_the_cure(
+    store: SqliteStore, make_batch: Batch, call: Callable[..., str], tmp_path: Path
+) -> None:
+    store.store_trades([make_batch("e", *(Trade(f"T{number:02}", 1, 1, 1) for number in range(53)))])
+    lines = call(code=1).splitlines()
+    assert lines[49] == "T49: 1 trades stored, none counted"
+    assert lines[50] == "and 3 more (--json lists all)"
+    assert "docs/operations.md" in lines[-1]
+    where = f"--data {tmp_path / 'none'} --store sqlite:{tmp_path / 'store'}"
+    assert f"`tradewind repair {where}`" in lines[-1]
+    assert len(json.loads(call("--json", code=1))["differences"]) == 53
+
+
+def test_dead_letters_are_a_reason_only_where_something_differs(
+    store: SqliteStore, make_batch: Batch, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteStore, "count_dead_letters", lambda self: 14)
+    store.ping()
+    assert "14 dead letters wait: `tradewind dlq list`.\n" in call(code=0)
+    store.store_trades([make_batch("e", Trade("A", 1, 1, 1))])
+    assert "14 dead letters wait, which may be why: `tradewind dlq list`.\n" in call(code=1)
+
+
+def test_where_trades_expire_no_repair_is_promised(
+    tmp_path: Path, make_batch: Batch, call: Callable[..., str]
+) -> None:
+    store = SqliteStore(tmp_path / "store", trade_retention_s=60)
+    store.store_trades([make_batch("e", Trade("A", 1, 1, 1))])
+    store.close()
+    said = call(code=1)
+    assert "docs/operations.md" in said
+    assert "repair" not in said
+
+
 def test_what_could_not_be_judged_is_not_fine(
     store: SqliteStore, make_batch: Batch, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
