@@ -29,6 +29,7 @@ It rests on all trades passing through the broker that is asked. Where there is 
 person has to vouch for the moment: `--assume-idle`.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -43,7 +44,7 @@ from trades.verify import Difference
 from tradewind.checking import Checker, Idle
 from tradewind.exits import BROKEN, FINE
 from tradewind.finishing import finish_events
-from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
+from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, data_option, fail, print_json, store_url
 
 CONFLICT_STATUS = "422"
 
@@ -52,7 +53,9 @@ def repair(
     *,
     store: StoreUrl = None,
     data: Data = DEFAULT_DATA,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; needs no broker.")
+    ] = False,
     assume_idle: Annotated[
         bool,
         typer.Option(
@@ -80,7 +83,9 @@ def repair(
             closing(open_existing(store_url(store, data))) as opened,
             progress_bar(opened.read_stored_count) as count,
         ):
-            report = repair_store(opened, _idle(store, data, assume_idle), dry_run=dry_run, count=count)
+            report = repair_store(
+                opened, _idle(store, data, dry_run, assume_idle), dry_run=dry_run, count=count
+            )
     except (StoreError, Unreachable, CannotRepair) as error:
         fail(f"tradewind repair: {error}")
     if json:
@@ -88,9 +93,15 @@ def repair(
     else:
         for name, what in report.items():
             print(f"{name}: {what}")
-        left_alone = sum(what not in MENDED for what in report.values())
-        print(f"{len(report) - left_alone:,} of {len(report):,} mended.")
+        print(_sum_up(report, dry_run))
     raise typer.Exit(FINE if all(what in MENDED for what in report.values()) else BROKEN)
+
+
+def _sum_up(report: dict[str, str], dry_run: bool) -> str:
+    if not report:
+        return "No ticker differs."  # claims may have been made: they are not in the report
+    good, said = (WOULD_MEND, "would be mended") if dry_run else (MENDED, "mended")
+    return f"{sum(what in good for what in report.values()):,} of {len(report):,} {said}."
 
 
 class CannotRepair(Exception):
@@ -109,6 +120,7 @@ SHARES = "shares an event with a ticker that is left alone: left alone as well"
 HAS_BEGUN = "has an event that was begun and never finished: left alone"
 
 MENDED = {SET, FINISHED}
+WOULD_MEND = {WOULD_SET, WOULD_FINISH}
 
 
 def repair_store(
@@ -188,17 +200,21 @@ def curable_tickers(letters: Iterable[DeadLetter]) -> set[str]:
     return tickers
 
 
-def _idle(store: str | None, data: Path, assume_idle: bool) -> Idle:
+def _idle(store: str | None, data: Path, dry_run: bool, assume_idle: bool) -> Idle:
     from tradewind.checking import idle_broker
     from tradewind.folder import DataFolder
+    from tradewind.verify import idle_or_quiet
 
     if assume_idle:
         return lambda: True
     run = DataFolder(data).find_running()
     if run is None or store not in (None, run.store):
+        if dry_run:
+            print(f"No broker runs on {data}: what is on its way may look wrong.", file=sys.stderr)
+            return idle_or_quiet(store, data)
         fail(
             f"tradewind repair asks the broker whether events are on their way, and none runs on {data}. "
-            "Start one with `tradewind up --no-generator`; or, where the broker is elsewhere, stop all "
-            "senders, wait until its queues are empty, and give --assume-idle."
+            f"Start one with `tradewind up --no-generator{data_option(data)}`; or, where the broker is "
+            "elsewhere, stop all senders, wait until its queues are empty, and give --assume-idle."
         )
     return idle_broker(run.broker_url)

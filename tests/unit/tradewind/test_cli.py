@@ -431,10 +431,13 @@ def test_verify_and_repair(
     report = json.loads(call("verify", "--json", *where, code=1))
     assert list(report["differences"]) == ["B"]
     assert (report["trades"], report["tickers"], report["not_judged"]) == (3, 2, [])
-    assert "B: would be set" in call("repair", "--assume-idle", "--dry-run", *where, code=1)
-    assert "asks the broker" in call("repair", *where, code=2)
+    would = call("repair", "--dry-run", *where, code=1)
+    assert "No broker runs on" in would
+    assert "B: would be set to the raw trades\n1 of 1 would be mended.\n" in would
+    assert f"`tradewind up --no-generator --data {tmp_path / 'none'}`" in call("repair", *where, code=2)
     assert json.loads(call("repair", "--assume-idle", "--json", *where)) == {"B": "set to the raw trades"}
     assert json.loads(call("verify", "--json", *where))["differences"] == {}
+    assert call("repair", "--assume-idle", *where) == "No ticker differs.\n"
 
 
 @pytest.mark.parametrize("command", [("verify",), ("repair",), ("reshard", "--to", "2")])
