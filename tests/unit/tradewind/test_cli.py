@@ -456,6 +456,12 @@ def test_a_store_that_lost_a_file_is_one(store: SqliteStore, tmp_path: Path) -> 
     assert "0 trades of 0 tickers" in call("verify", "--store", f"sqlite:{tmp_path / 'store'}")
 
 
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    output = call("verify", "--store", "aerospike://127.0.0.1:1", "--data", str(tmp_path), code=2)
+    assert "Aerospike at 127.0.0.1:1: " in output
+    assert "is the server there? STORE says where" in output
+
+
 def test_a_store_that_is_none(tmp_path: Path) -> None:
     assert "is no store" in call("verify", "--store", "oracle:x", "--data", str(tmp_path), code=2)
 

@@ -21,6 +21,7 @@ DEVICE_OVERLOAD = 18
 NAMESPACE_NOT_FOUND = 20
 ELEMENT_EXISTS = 24
 FILTERED_OUT = 27
+CONNECTION = -10
 NO_RESPONSE = -15
 
 BUSY = frozenset((KEY_BUSY, DEVICE_OVERLOAD))
@@ -35,7 +36,7 @@ _ERROR_NAMES = {
     8: "OUT_OF_SPACE",
     9: "TIMEOUT",
     11: "CLUSTER",
-    -10: "CONNECTION",
+    CONNECTION: "CONNECTION",
     -12: "MAX_RETRIES",
 }
 # Security: not supported, no such user, bad password, expired, not authenticated, role violation.
@@ -65,7 +66,8 @@ def classify(error: Any, hosts: str) -> StoreError:
     """Bad settings need a person; all else, known or not, may pass and is worth another try."""
     if needs_a_person(error.code):
         return misconfigured(error.code, error.msg, hosts)
-    return StoreUnavailable(f"Aerospike at {hosts}: {error.msg} (code {error.code})")
+    hint = ": is the server there? STORE says where it is looked for" if error.code == CONNECTION else ""
+    return StoreUnavailable(f"Aerospike at {hosts}: {error.msg} (code {error.code}){hint}")
 
 
 def misconfigured(code: int, what: str, hosts: str) -> StoreMisconfigured:
