@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
-from trades.store import StoreError
+from trades.store import StoreError, StoreUnavailable
 from tradewind.attached import AttachedFunctions
 from tradewind.exits import BROKEN, FINE, UNUSABLE
 from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, Run
@@ -33,6 +33,9 @@ from tradewind.program import (
 from tradewind.screen import LiveScreen, PlainScreen, totals_table
 from tradewind.snapshot import Snapshot
 from tradewind.totals import Totals
+
+LEDGER_TRIES = 10
+LEDGER_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                     screen.say("Stopping before everything is ready; Ctrl-C again does not wait.")
                     await pipeline.abort(stops.again)
                     return FINE
-                before = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+                before = await _read_ledger(plan.run.store, functions)
                 if before.counted:
                     screen.say(
                         f"Earlier runs counted {before.counted:,} trades, which the store's figures include."
@@ -131,7 +134,7 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                 screen.say("Stopping: the generator first, then what waits in the broker.")
                 last, left = await pipeline.stop(stops.again)
     try:
-        after = await asyncio.to_thread(read_ledger, plan.run.store, functions)
+        after = await _read_ledger(plan.run.store, functions)
     except StoreError as error:
         return report_without_store(console, last, left, error)
     killed = pipeline.generator is not None and (
@@ -139,6 +142,15 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
     )
     adds_up = report(console, add_up(before, after, last, left, generator_killed=killed))
     return FINE if held and adds_up else BROKEN
+
+
+async def _read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:
+    """A store that is busy for a moment is asked again. Raises StoreError."""
+    for _ in range(LEDGER_TRIES - 1):
+        with contextlib.suppress(StoreUnavailable):
+            return await asyncio.to_thread(read_ledger, url, functions)
+        await asyncio.sleep(LEDGER_PAUSE_S)
+    return await asyncio.to_thread(read_ledger, url, functions)
 
 
 async def _unless(asked: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

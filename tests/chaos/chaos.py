@@ -123,9 +123,11 @@ class Chaos:
             watching = asyncio.create_task(watch.run())
             try:
                 await self._strike()
-            finally:
-                self.producer.finish()
-                await producing
+            except PipelineBroke:
+                producing.cancel()  # it would try for hours to have its events taken
+                raise
+            self.producer.finish()
+            await producing
             await pipeline.until_idle()
             self.account.given_up = await replay_given_up(pipeline)
             await pipeline.until_idle()

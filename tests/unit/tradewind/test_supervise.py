@@ -1,11 +1,14 @@
-"""How a run ends."""
+"""How a run begins and ends."""
 
 import io
 
+import pytest
 from rich.console import Console
 
 from trades.store import StoreUnavailable
+from tradewind import supervise
 from tradewind.exits import BROKEN
+from tradewind.ledger import Ledger
 from tradewind.snapshot import Snapshot
 from tradewind.supervise import report_without_store
 
@@ -17,3 +20,22 @@ def test_a_store_that_is_gone_at_the_end_leaves_what_the_processes_said() -> Non
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "1,200 trades sent, 1,100 accepted; 3 deliveries wait" in said
     assert "the disk is full" in said
+
+
+async def test_a_store_that_is_busy_for_a_moment_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[Ledger | Exception] = [StoreUnavailable("timeout"), StoreUnavailable("timeout"), Ledger(7)]
+
+    def read(_url: str, _functions: object) -> Ledger:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(supervise, "read_ledger", read)
+    monkeypatch.setattr(supervise, "LEDGER_PAUSE_S", 0)
+    assert await supervise._read_ledger("sqlite:x", {}) == Ledger(7)
+    answers += [StoreUnavailable("down")] * supervise.LEDGER_TRIES
+    with pytest.raises(StoreUnavailable, match="down"):
+        await supervise._read_ledger("sqlite:x", {})
