@@ -1,8 +1,6 @@
 """`python -m generator`: see `generator.command`."""
 
-import typer
-
-from generator.command import generate
+from generator.command import main
 
 if __name__ == "__main__":
-    typer.run(generate)
+    main()

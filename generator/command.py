@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -87,18 +87,23 @@ def generate(
 
 def _flags() -> list[inspect.Parameter]:
     """A flag for each setting of the generator, so that none is forgotten; unset, the environment counts."""
+    plain = get_type_hints(GeneratorSettings)  # without the bounds, which the settings check themselves
     return [
         inspect.Parameter(
             one.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=Annotated[
-                one.type | None,
-                typer.Option(help=f"{one.description} [{one.name.upper()}, default: {one.default}]"),
+                plain[one.name] | None,
+                typer.Option(help=f"{one.description} [{one.name.upper()}, default: {_show(one.default)}]"),
             ],
         )
         for one in GeneratorSettings.about()
     ]
+
+
+def _show(default: Any) -> str:
+    return "unset" if default in (None, "") else str(default)
 
 
 _signature = inspect.signature(generate)
@@ -106,3 +111,15 @@ _own = [given for given in _signature.parameters.values() if given.kind is not g
 _parameters = [*_own, *_flags()]
 generate.__signature__ = _signature.replace(parameters=_parameters)  # type: ignore[attr-defined]
 generate.__annotations__ = {parameter.name: parameter.annotation for parameter in _parameters}
+
+
+def main(arguments: list[str] | None = None, *, name: str | None = None, epilog: str | None = None) -> None:
+    """Run the command and exit. Its help is plain: in a box of 80 columns, names and variables are cut."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command(epilog=epilog)(generate)
+    app(args=arguments, prog_name=name)

@@ -14,7 +14,7 @@ PASS_ON = {
 
 
 def generate(context: typer.Context, data: Data = DEFAULT_DATA) -> None:
-    """Send made-up trades, or those of a file, to a broker. `tradewind generate --help` shows its options.
+    """Send made-up trades, or those of a file, to a broker.
 
     They go to the pipeline that runs on --data (.tradewind), unless --k-sink or K_SINK says otherwise.
     """
@@ -23,6 +23,8 @@ def generate(context: typer.Context, data: Data = DEFAULT_DATA) -> None:
     run = DataFolder(data).find_running()
     if run is not None:
         os.environ.setdefault("K_SINK", run.ingress_url)
-    inner = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    inner.command()(command.generate)
-    inner(args=context.args, prog_name="tradewind generate")
+    epilog = (
+        f"They go to the pipeline that runs on --data FOLDER ({DEFAULT_DATA}), if there is one and neither "
+    )
+    epilog += "--k-sink nor K_SINK says otherwise."
+    command.main(context.args, name="tradewind generate", epilog=epilog)

@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from generator.command import generate
+from generator.command import generate, main
 from generator.feed import choose_instruments, choose_pace
 from generator.market import ABC
 from generator.pacing import Pace
@@ -30,6 +30,19 @@ def test_every_setting_is_a_flag_and_names_its_variable():
     for name, *_ in GeneratorSettings.about():
         assert f"--{name.replace('_', '-')} " in shown
         assert f"[{name.upper()}, " in shown
+
+
+def test_help_at_80_columns_has_every_name_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "Annotated" not in shown
+    assert "--start-time-ms <int>" in shown
+    for name, *_ in GeneratorSettings.about():
+        assert f"--{name.replace('_', '-')} " in shown
+        assert f"[{name.upper()}," in shown
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,11 @@ def test_generate_sends_to_the_pipeline_of_a_folder(tmp_path: Path, monkeypatch:
     assert told == [("http://b/x/y", 3)]
 
 
-def test_generate_is_the_generator() -> None:
-    output = call("generate", "--help")
+@pytest.mark.parametrize("help_", ["-h", "--help"])
+def test_generate_is_the_generator(help_: str) -> None:
+    output = call("generate", help_)
     assert "--k-sink" in output
+    assert "--data" in output
     assert "--trades-per-second" in output
 
 
