@@ -23,7 +23,11 @@ ProgressOption = Annotated[
 ]
 ReplayOption = Annotated[
     Path | None,
-    typer.Option(help="send the trades of this file: CSV with a header or NDJSON, plain, .gz or .zst"),
+    typer.Option(
+        help="send the trades of this file: CSV, whose header names the columns ticker (or symbol), price, "
+        "volume (or quantity, size) and timestamp (or time), in any order; or NDJSON with these members; "
+        "plain, .gz or .zst"
+    ),
 ]
 SpeedOption = Annotated[
     float, typer.Option(min=0, help="of a replay: 1 as it was, 60 a minute each second, 0 as fast as can be")
@@ -53,6 +57,9 @@ def generate(
     """Send trades as CloudEvents to a broker: those of a made-up market, or those of a file.
 
     Every flag is an environment variable too. SIGUSR1 pauses, SIGUSR2 resumes; Ctrl-C waits for answers.
+
+    Exit code: 0; 1 if trades were refused or had no answer at the end, or if a replay could read no row; 2 if
+    it could not begin, and why.
     """
     try:
         settings = GeneratorSettings.read(
@@ -74,14 +81,14 @@ def generate(
             if settings.metrics_address:
                 metrics.serve(settings.metrics_address)
             if replay is None:
-                run(settings, show)
-                return
-            options = ReplayOptions(replay, speed, timestamp_unit, state, bad_rows)
-            totals = replay_file(settings, options, show)
+                totals = run(settings, show)
+            else:
+                options = ReplayOptions(replay, speed, timestamp_unit, state, bad_rows)
+                totals = replay_file(settings, options, show)
         except (BadSymbols, BadFile, BadCredentials, OSError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
-    if totals.refused_events or totals.unknown_trades:
+    if totals.is_wrong:
         raise typer.Exit(1)
 
 

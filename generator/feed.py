@@ -33,6 +33,8 @@ class MarketFeed:
     market time, and the same settings give the same events, byte for byte.
     """
 
+    end = "market closed"
+
     def __init__(self, settings: GeneratorSettings, control: Control) -> None:
         seed = secrets.randbits(32) if settings.seed is None else settings.seed
         instruments = choose_instruments(settings, seed)

@@ -2,12 +2,15 @@
 
 import gzip
 import importlib
+import logging
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
 _CHUNK_BYTES: Final = 1 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class BadFile(ValueError):
@@ -23,6 +26,8 @@ class Fingerprint(NamedTuple):
 
 def open_file(path: Path) -> IO[bytes]:
     """The content, unpacked if its first bytes say that it is packed. Raises BadFile."""
+    if not path.exists():
+        raise BadFile(f"there is no file {path}")
     if not path.is_file():
         raise BadFile(f"{path} is not a file: it is read twice, so a pipe will not do")
     try:
@@ -48,6 +53,7 @@ def fingerprint(path: Path) -> Fingerprint:
     """Reads the whole file once. Raises BadFile."""
     digest, size_bytes = blake2b(digest_size=16), 0
     with open_file(path) as content:
+        logger.info("reading the file for its digest", extra={"file": str(path)})
         try:
             while chunk := content.read(_CHUNK_BYTES):
                 digest.update(chunk)

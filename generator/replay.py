@@ -49,6 +49,7 @@ class ReplayFeed:
     """The events of a file. At a speed, each is sent when the last of its trades is due."""
 
     asked_per_s = 0.0
+    end = "replay ended"
 
     def __init__(
         self,
@@ -123,7 +124,6 @@ def name_source(digest: str, unit: TimestampUnit | None) -> str:
 
 def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> Totals:
     """Send the trades of a file to K_SINK. Raises BadFile before anything is sent."""
-    logger.info("reading the file for its digest", extra={"file": str(options.path)})
     digest, size_bytes = fingerprint(options.path)
     source = name_source(digest, options.timestamp_unit)
     position = Position(options.state_path, source, settings.k_sink)
@@ -137,7 +137,8 @@ def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> T
         feed = ReplayFeed(file, blocks, common, options.speed, control, position, bad_rows)
         logger.info("replay", extra={"source": source, "first_block": position.blocks})
         try:
-            return uvloop.run(transfer(feed, settings, control, show))
+            totals = uvloop.run(transfer(feed, settings, control, show))
         finally:
             position.save()
-            logger.info("replay ended", extra={"blocks_done": position.blocks, "bad_rows": bad_rows.count})
+    totals.bad_rows = bad_rows.count
+    return totals

@@ -27,6 +27,8 @@ class Feed(Protocol):
 
     asked_per_s: float
     """Trades a second that it means to give; 0: as many as are taken."""
+    end: str
+    """What its end is called in the log."""
 
     async def next(self) -> Outgoing | None:
         """The next event, when it is due; None: there is none, or the run is to stop."""
@@ -123,7 +125,7 @@ class _Reporter:
         report = self._report(totals.accepted_trades / seconds)
         self._show({**report, "unknown_trades": totals.unknown_trades, "final": True})
         logger.info(
-            "market closed" if not totals.unknown_trades else "stopped without all answers",
+            self._feed.end if not totals.unknown_trades else "stopped without all answers",
             extra={
                 "sent_trades": totals.sent_trades,
                 "accepted_trades": totals.accepted_trades,
@@ -131,6 +133,7 @@ class _Reporter:
                 "unknown_trades": totals.unknown_trades,
                 "resent": totals.resent,
                 "seconds": round(seconds, 1),
+                **self._feed.report(),
             },
         )
 

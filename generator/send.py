@@ -44,6 +44,7 @@ class Totals:
     refused_trades: int = 0
     refused_events: int = 0
     resent: int = 0  # attempts after an event's first
+    bad_rows: int = 0  # of a replay, left out
 
     @property
     def in_flight(self) -> int:
@@ -53,6 +54,12 @@ class Totals:
     @property
     def unknown_trades(self) -> int:
         return self.sent_trades - self.accepted_trades - self.refused_trades
+
+    @property
+    def is_wrong(self) -> bool:
+        """Trades were refused or may not have arrived, or a replay found only rows that cannot be read."""
+        nothing_read = self.bad_rows > 0 and not self.sent_trades
+        return bool(self.refused_events or self.unknown_trades or nothing_read)
 
 
 class Courier:

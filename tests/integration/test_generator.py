@@ -293,6 +293,16 @@ async def test_the_process_reports_pauses_and_stops(broker, sink):
     assert last["missed_trades"] == 0  # a pause is not a stall
 
 
+async def test_a_market_that_stops_without_all_answers_ends_with_1(broker, sink):
+    broker.fault = lambda number: "silence"
+    async with process(sink, "--drain-timeout-ms", "0") as child:
+        await next_report(child, lambda report: report["in_flight"] > 0)
+        child.send_signal(signal.SIGINT)
+        last = await next_report(child, lambda report: report.get("final"))
+        assert await child.wait() == 1
+    assert last["unknown_trades"] > 0
+
+
 async def test_the_first_trade_and_each_hundred_thousandth_are_logged(broker, sink):
     code, reports, log = await finish(sink, "--trades-per-second", "0", "--max-trades", "200001")
     assert code == 0
@@ -330,12 +340,14 @@ async def test_a_replay_sent_twice_is_the_same_events(broker, sink, tmp_path):
     text = write_csv(tmp_path / "trades.csv", 5_000)
     (tmp_path / "trades.csv.gz").write_bytes(gzip.compress(text.encode()))
     for name, batch in (("trades.csv", "500"), ("trades.csv", "7"), ("trades.csv.gz", "500")):
-        code, reports, _ = await finish(
+        code, reports, log = await finish(
             sink, "--replay", str(tmp_path / name), "--trades-per-event", batch, "--max-in-flight", batch
         )
         assert code == 0
         assert reports[-1]["accepted_trades"] == 5_000
         assert reports[-1]["fraction"] == 1.0
+        [end] = [entry for entry in log if entry["event"] in ("replay ended", "market closed")]
+        assert (end["event"], end["accepted_trades"]) == ("replay ended", 5_000)
     assert sum(map(len, broker.trades.values())) == 5_000
     assert {len(taken) for taken in broker.taken.values()} == {3}
     broker.check_identity()

@@ -59,7 +59,8 @@ def test_help_at_80_columns_has_every_name_whole(monkeypatch, capsys):
         (["--profile", "abc", "--symbols-file", "x"], "SYMBOLS_FILE goes with PROFILE=nasdaq"),
         (["--profile", "abc", "--symbols", "4"], "PROFILE=abc has 3 symbols"),
         (["--symbols-file", "/none"], "SYMBOLS_FILE cannot be read"),
-        (["--replay", "/none"], "/none is not a file"),
+        (["--replay", "/none"], "there is no file /none"),
+        (["--replay", "/"], "/ is not a file: it is read twice"),
         (["--replay", __file__], "the first line names no column ticker"),
         (["--replay", __file__, "--state", "/none/state"], "/none/state"),
     ],
@@ -68,6 +69,30 @@ def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
     result = call(*arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_file_that_is_not_there_is_not_said_to_be_read(caplog):
+    with caplog.at_level("INFO"):
+        call("--replay", "/none")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("rows", ["", "A,0,1,1700000000000\n", "what is this\n"])
+def test_a_replay_that_can_read_no_row_ends_with_1(tmp_path, caplog, rows):
+    path = tmp_path / "trades.csv"
+    path.write_text("ticker,price,volume,timestamp\n" + rows * 3)
+    with caplog.at_level("INFO"):
+        assert call("--replay", str(path)).exit_code == bool(rows)
+    [end] = [entry for entry in caplog.records if entry.msg in ("replay ended", "market closed")]
+    assert (end.msg, end.accepted_trades, end.bad_rows) == ("replay ended", 0, 3 * bool(rows))
+
+
+def test_the_help_has_exit_codes_and_the_columns_of_a_file():
+    shown = call("--help").output
+    assert "Exit code: 0; 1" in shown
+    assert all(
+        name in shown for name in ("ticker (or symbol)", "volume (or quantity, size)", "timestamp (or time)")
+    )
 
 
 def test_flags_win_over_the_environment(monkeypatch):
