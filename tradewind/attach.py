@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tradewind.attachment import Attachment, CannotAttach, check_name, find_target
+from tradewind.attachment import Attachment, CannotAttach, check_name, find_target, name_of
 from tradewind.exits import BROKEN
 from tradewind.options import DEFAULT_DATA, Data, fail, running
 
@@ -53,7 +53,7 @@ def attach(
 
     try:
         source, target = find_target(place)
-        name = check_name(name or target.replace("_", "-").strip("-").lower(), PARTS)
+        name = check_name(name or name_of(target), PARTS)
         trigger = make_trigger(name, parse_pairs(filters or [], "--filter"), expression)
         environment = parse_pairs(env or [], "--env")
         if dry_run:
@@ -70,7 +70,7 @@ def attach(
 
 
 def detach(
-    name: Annotated[str, typer.Argument(help="As `tradewind attach` said.")],
+    name: Annotated[str, typer.Argument(help="As `tradewind attach` said; the function's name will do.")],
     *,
     data: Data = DEFAULT_DATA,
 ) -> None:
@@ -83,6 +83,7 @@ def detach(
     """
     from tradewind.attaching import take_down
 
+    name = name_of(name)
     try:
         waiting = take_down(running(data), name)
     except CannotAttach as error:

@@ -66,8 +66,8 @@ def take_down(run: Run, name: str) -> int:
     files = Attachments(DataFolder(Path(run.data)).attached)
     attached = files.read()
     if name in PARTS or (name not in attached and name not in _triggers(run)):
-        names = ", ".join(attached) or "nothing"
-        raise CannotAttach(f"{name} is not attached; {names} is. `tradewind attach --help` says how")
+        there = f"`tradewind detach NAME` takes one of: {', '.join(attached)}" if attached else "nothing is"
+        raise CannotAttach(f"{name} is not attached: {there}")
     answer = _ask_broker(run, path("-", "triggers", NAMESPACE, name), method="DELETE")
     if answer.status not in (200, 404):
         raise CannotAttach(answer.reason)

@@ -68,6 +68,11 @@ class Attachments:
         return self._folder / f"{name}.json"
 
 
+def name_of(target: str) -> str:
+    """What a function is attached as if nothing else is said: a DNS label has no underscore."""
+    return target.replace("_", "-").strip("-").lower()
+
+
 def check_name(name: str, taken: frozenset[str]) -> str:
     """The name, if a Trigger and a Knative Service can have it. Raises CannotAttach."""
     if not _NAME.fullmatch(name):

@@ -45,6 +45,7 @@ def events(
     from tradewind.client import Unreachable, ask
 
     base = (url or running(data).query_url).rstrip("/")
+    function = function and function.replace("-", "_")  # `trade-size` is the Trigger of `trade_size`
     only = {"function": function, "verdict": verdict, "id": id_, "source": source}
     query = {"limit": MAX_ROWS if follow else limit, **only}
     seen: dict[bytes, None] = {}

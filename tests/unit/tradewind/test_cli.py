@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
+from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
 from tradewind.folder import DataFolder, Run
 
@@ -66,7 +67,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(encoded)
 
-            do_GET = do_POST = handle_one  # noqa: N815 - http.server's names
+            do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - http.server's names
 
             def log_message(self, *arguments: object) -> None: ...
 
@@ -346,6 +347,26 @@ def test_events_oldest_first(server: Server, data: str) -> None:
         "e1",
         "e2",
     ]
+
+
+def test_events_of_a_function_are_found_by_the_name_of_its_trigger(server: Server, data: str) -> None:
+    server.answers["GET", "/v1/events"] = (200, {"events": []})
+    call("events", "--data", data, "--function", "trade-size")
+    assert server.asked[0][2]["function"] == ["trade_size"]
+
+
+def test_detach_takes_the_name_of_the_function_too(server: Server, data: str) -> None:
+    server.answers["GET", "/-/triggers"] = (200, {"triggers": []})
+    server.answers["GET", "/-/status"] = (200, {"parked": {}})
+    server.answers["DELETE", "/-/triggers/tradewind/trade-size"] = (200, {})
+    assert "x is not attached: nothing is" in call("detach", "x", "--data", data, code=1)
+    attached = Attachments(DataFolder(Path(data)).attached)
+    for name in ("largest", "trade-size"):
+        attached.write(Attachment(name, "/f.py", "f", 1))
+    told = call("detach", "trade", "--data", data, code=1)
+    assert "trade is not attached: `tradewind detach NAME` takes one of: largest, trade-size" in told
+    assert "detached  trade-size" in call("detach", "trade_size", "--data", data)
+    assert list(attached.read()) == ["largest"]
 
 
 def test_following_shows_the_newest_first_and_then_each_event_once(
