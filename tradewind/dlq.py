@@ -1,8 +1,9 @@
 """`tradewind dlq`: the events that could not be handled: what they are, why, and sending them again."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -34,7 +35,8 @@ def list_letters(
     if json:
         print_json(letters)
         return
-    _print_table(letters)
+    processes = {} if url else running(data).processes
+    _print_table(letters, {process.url: name for name, process in processes.items() if process.url})
 
 
 @app.command()
@@ -131,20 +133,29 @@ def _find(base: str, start: str) -> str:
     return keys[0]
 
 
-def _print_table(letters: list[dict[str, Any]]) -> None:
+def _name_function(destination: str, names: Mapping[str, str]) -> str:
+    """What refused it: by the URLs of this machine's processes, else a Knative Service, else a host."""
+    host = urlsplit(destination).netloc
+    service, _, rest = host.partition(".")
+    return names.get(destination.rstrip("/")) or (service if ".svc" in f".{rest}" else host)
+
+
+def _print_table(letters: list[dict[str, Any]], names: Mapping[str, str]) -> None:
+    """`names`: of functions, by their URLs."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), header_style="bold", caption=f"{len(letters):,} dead letters"
-    )
-    for name in ("key", "received", "type", "id", "status", "reason"):
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("key", "received", "function", "type", "id", "status", "reason"):
         table.add_column(name, no_wrap=name not in ("id", "reason"), overflow="fold")
     for letter in letters:
         attributes = letter["attributes"]
-        cells = (letter["key"][:12], letter["received"], attributes.get("type", ""), attributes.get("id", ""))
+        function = _name_function(letter["destination"], names)
+        event = attributes.get("type", ""), attributes.get("id", "")
         reason = letter["reason"] + (" (sent again)" if letter["replayed"] else "")
-        table.add_row(*map(Text, (*cells, letter["status"], reason)))
+        cells = (letter["key"][:12], letter["received"], function, *event, letter["status"], reason)
+        table.add_row(*map(Text, cells))
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
     console.print(table)
+    console.print(f"{len(letters):,} dead letter{'s' * (len(letters) != 1)}", highlight=False)

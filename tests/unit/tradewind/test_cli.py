@@ -18,7 +18,7 @@ from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
-from tradewind.folder import DataFolder, Run
+from tradewind.folder import DataFolder, Run, RunningProcess
 
 runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
 
@@ -408,6 +408,36 @@ def test_dead_letters(server: Server, data: str) -> None:
     assert len(posts) == 2
     assert posts[0][3]["content-type"] == "application/json"
     assert "no dead letters have a key" in call("dlq", "show", "nope", "--data", data, code=1)
+
+
+@pytest.mark.parametrize(
+    ("destination", "name"),
+    [
+        ("http://127.0.0.1:8082", "store-trade"),
+        ("http://127.0.0.1:8082/", "store-trade"),
+        ("http://127.0.0.1:9", "127.0.0.1:9"),
+        ("http://update-summary.tradewind.svc.cluster.local", "update-summary"),
+        ("https://example.com/x", "example.com"),
+        ("", ""),
+    ],
+)
+def test_the_list_of_dead_letters_says_who_refused_each(
+    server: Server, data: str, destination: str, name: str
+) -> None:
+    folder = DataFolder(Path(data))
+    run = folder.read_run()
+    assert run
+    run.processes = {
+        "store-trade": RunningProcess(1, "http://127.0.0.1:8082", ""),
+        "generator": RunningProcess(2, "", ""),
+    }
+    folder.write_run(run)
+    letter = LETTER | {"destination": destination}
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [letter], "next_cursor": None})
+    head, row, count = (line.rstrip() for line in call("dlq", "list", "--data", data).splitlines())
+    where = slice(head.index("function"), head.index("type"))
+    assert row[where].strip() == name
+    assert count == "1 dead letter"
 
 
 def test_all_dead_letters_are_reached(server: Server, data: str) -> None:
