@@ -86,10 +86,11 @@ def test_while_workers_deliver_the_same_events_and_others_read(
     ]
     stores = [open_store() for _ in range(WRITERS)]
     finished = threading.Event()
+    has_read = threading.Event()
     counts: list[int] = []
 
     def deliver(number: int) -> None:
-        """A third of all events, each of which two workers have."""
+        """A third of all events, each of which two workers have; between them the reader gets its turn."""
         mine = [
             event for place, event in enumerate(events) if place % WRITERS in (number, (number + 1) % WRITERS)
         ]
@@ -101,12 +102,15 @@ def test_while_workers_deliver_the_same_events_and_others_read(
                 waiting = [
                     event for event, said in zip(waiting, outcomes, strict=True) if said == "UNAVAILABLE"
                 ]
+            has_read.clear()
+            assert has_read.wait(timeout=60)
 
     def read() -> None:
         reader = open_store()
         while not finished.is_set():
             summary = reader.read_summary("HOT")
             counts.append(summary.trade_count if summary else 0)
+            has_read.set()
 
     with ThreadPoolExecutor(WRITERS + 1) as pool:
         reading = pool.submit(read)

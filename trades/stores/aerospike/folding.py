@@ -16,7 +16,9 @@ An event whose claim names a closed shard (`counting` sends it here), in each of
 
 No event is lost when a shard closes under a worker's hands. A worker looks at the state record after its
 records took their marks and before it sets done. If the shard is open then, it was closed later, so the scan
-of `reshard`, which begins later still, finds these records. If it is closed, the worker starts again.
+of `reshard`, which begins later still, finds these records. If it is closed, the worker starts again. If it
+dies in between, its record may be there and even sealed, and folded by nobody: so `reshard` settles each
+record once more before it empties it.
 """
 
 from collections.abc import Iterable, Sequence

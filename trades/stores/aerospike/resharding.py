@@ -51,6 +51,9 @@ class Resharder:
         self._shards.note(folding, FOLDED)
         clearing = self._that_are(FOLDED)
         for page in self._pages(clearing, count):
+            self._folder.settle(
+                page
+            )  # a late worker may have made and sealed one, and died before it folded it
             self._clear(page)
         self._shards.note(clearing, CLEARED)
         return Resharded(self._shards.writable, folded)

@@ -1,8 +1,9 @@
-"""A server that is killed loses its last raises of the trim counter, and a worker sleeps through it."""
+"""Workers that sleep through what others do to their records: lost raises of the trim counter, a reshard."""
 
 import random
 
 import pytest
+from aerospike_helpers.batch.records import Write
 
 from tests.simulation.aerospike_stores import NAMES
 from tests.simulation.client import Network, SimulatedCluster
@@ -11,10 +12,11 @@ from tests.simulation.loop import Loop
 from tests.simulation.server import Server
 from trades.store import Outcome
 from trades.stores.aerospike import AerospikeStore
-from trades.stores.aerospike.fence import apply_filter
+from trades.stores.aerospike.fence import SEALED, apply_filter
 from trades.stores.aerospike.layout import MARKS_LIMIT
-from trades.stores.aerospike.plan import plan_group
+from trades.stores.aerospike.plan import plan_group, put_value
 from trades.stores.aerospike.room import NEARLY_FULL
+from trades.stores.aerospike.shards import FOLDED
 from trades.trade import Trade, TradeEvent
 
 
@@ -27,8 +29,8 @@ def network() -> Network:
     return Network(loop, rng, faults, Server())
 
 
-def make_store(network: Network) -> AerospikeStore:
-    return AerospikeStore([("simulated", 3000)], shard_count=1, cluster=SimulatedCluster(network))
+def make_store(network: Network, shard_count: int = 1) -> AerospikeStore:
+    return AerospikeStore([("simulated", 3000)], shard_count=shard_count, cluster=SimulatedCluster(network))
 
 
 def make_event(id_: str) -> TradeEvent:
@@ -73,3 +75,29 @@ def test_a_number_is_above_all_that_is_known(network: Network) -> None:
     assert first > known
     assert second > known + 50
     assert make_store(network)._open().counter._fence.value == second
+
+
+def test_what_is_made_and_sealed_late_is_folded_before_it_is_emptied(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker applied its event after reshard had folded all there was, sealed it, and died."""
+    store, worker, event = make_store(network, 2), make_store(network, 2), make_event("late")
+    shards, late = store._open().shards, plan_group(NAMES, 2, [event])
+    worker._open().claims.make([event], 2)
+    note = shards.note
+
+    def note_after_the_worker(numbers: list[int], progress: int) -> None:
+        if progress == FOLDED:
+            worker._cluster.write([plan.write for plan in late])
+            sealing = [
+                Write(plan.write.key, [put_value("trims", SEALED)]) for plan in late if not plan.is_index
+            ]
+            worker._cluster.write(sealing)
+        note(numbers, progress)
+
+    monkeypatch.setattr(shards, "note", note_after_the_worker)
+    store.reshard(1)
+    assert make_store(network).count_trades([event]) == [Outcome.COUNTED]
+    summary = make_store(network).read_summary("HOT")
+    assert summary is not None
+    assert summary.trade_count == 1
