@@ -17,6 +17,7 @@ from trades.store import MAX_CUT_DATA_BYTES, DeadLetter, LetterPlace, Outcome, S
 from trades.stores.aerospike.cluster import Bins, Cluster, Operation
 from trades.stores.aerospike.errors import FILTERED_OUT, NOT_FOUND, OK
 from trades.stores.aerospike.layout import Key, Names
+from trades.stores.aerospike.plan import put_value, put_values
 from trades.stores.aerospike.room import LARGEST
 
 PART_BYTES = 64 * 1024
@@ -48,7 +49,7 @@ class DeadLetters:
             for start in range(MAX_CUT_DATA_BYTES, len(letter.data), PART_BYTES)
         ]
         keys = self._part_keys(letter.key, len(letter.data))
-        writes = [Write(key, [_set("data", part)]) for key, part in zip(keys, parts, strict=True)]
+        writes = [Write(key, [put_value("data", part)]) for key, part in zip(keys, parts, strict=True)]
         self._cluster.write(writes)
         return all(write.result == OK for write in writes)
 
@@ -64,12 +65,12 @@ class DeadLetters:
         }
         return Write(
             self._names.dead_letter(letter.key),
-            [*_raise("received_ms", letter.received_ms), *(_set(*item) for item in values.items())],
+            [*_raise("received_ms", letter.received_ms), *put_values(values)],
         )
 
     def mark_replayed(self, letter: DeadLetter, time_ms: int) -> bool:
         key = self._names.dead_letter(letter.key)
-        write = Write(key, [_set("replayed_ms", time_ms)], None, _UPDATE_ONLY)
+        write = Write(key, [put_value("replayed_ms", time_ms)], None, _UPDATE_ONLY)
         self._cluster.write([write], exp.Eq(_RECEIVED, letter.received_ms).compile())
         if write.result not in (OK, NOT_FOUND, FILTERED_OUT):
             raise StoreUnavailable(f"Aerospike could not mark a dead letter: code {write.result}")
@@ -123,10 +124,6 @@ class DeadLetters:
     def _part_keys(self, key: str, data_size: int) -> list[Key]:
         count = -(-max(0, data_size - MAX_CUT_DATA_BYTES) // PART_BYTES)
         return [self._names.dead_letter(f"{key}-{number}") for number in range(count)]
-
-
-def _set(bin_: str, value: object) -> Operation:
-    return {"op": aerospike.OPERATOR_WRITE, "bin": bin_, "val": value}
 
 
 def _raise(bin_: str, value: int) -> tuple[Operation, Operation]:
