@@ -70,13 +70,14 @@ def main() -> int:
                 samples = observe(stack, store, options.minutes * 60)
             trades += stack.stop_generator()
             stack.wait_until_done(trades - options.fill, timeout_s=120)
+        growths = compare(samples)
+        for line in describe(growths):
+            print(line)
+        if options.json:
+            report = {"machine": machine(), "options": vars(options), "growths": growths, "samples": samples}
+            options.json.write_text(json.dumps(report, indent=1, default=str) + "\n")
+        print(f"Verifying {trades:,} trades.", flush=True)
         verify(url, environment, trades)
-    growths = compare(samples)
-    for line in describe(growths):
-        print(line)
-    if options.json:
-        report = {"machine": machine(), "options": vars(options), "growths": growths, "samples": samples}
-        options.json.write_text(json.dumps(report, indent=1, default=str) + "\n")
     grown = [name for name, (first, last) in growths.items() if is_growth(name, first, last)]
     print(f"\n{len(samples)} samples, {trades:,} trades verified, no difference. ", end="")
     print(f"Grew: {', '.join(grown)}" if grown else "All is flat.")

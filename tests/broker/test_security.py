@@ -54,21 +54,26 @@ def chunked(*headers: bytes, body: bytes, id_: bytes = b"1") -> bytes:
 
 
 async def talk(port: int, *pieces: bytes, until: bytes = b"\r\n\r\n") -> bytes:
-    """What the server says until `until`, or until it closes the connection."""
+    """What the server says until `until`, or until it closes or resets the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         with suppress(ConnectionError):
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
-        said = b""
         async with asyncio.timeout(PATIENCE_S):
-            with suppress(ConnectionError):
-                while until not in said and (more := await reader.read(65_536)):
-                    said += more
-        return said
+            return await listen(reader, until)
     finally:
         writer.close()
+
+
+async def listen(reader: asyncio.StreamReader, until: bytes = b"no such end") -> bytes:
+    """As `talk`; what has come before a reset counts, as the server may close while we write."""
+    said = b""
+    with suppress(ConnectionError):
+        while until not in said and (more := await reader.read(65_536)):
+            said += more
+    return said
 
 
 def status_of(said: bytes) -> int:
@@ -113,7 +118,7 @@ async def stored(broker: "BrokerProcess") -> list[dict[str, Any]]:
 async def test_what_two_servers_could_read_in_two_ways_is_refused(
     ask: Ask, broker: "BrokerProcess", wire: bytes
 ) -> None:
-    said = await ask(wire, b"GET /smuggled HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", until=b"no end")
+    said = await ask(wire, b"GET /smuggled HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", until=b"no such end")
     assert status_of(said) == 400
     assert len(re.findall(rb"HTTP/1\.1 \d", said)) == 1
     assert await stored(broker) == []
@@ -165,7 +170,7 @@ async def test_a_compressed_body_is_refused(ask: Ask, broker: "BrokerProcess") -
 )
 async def test_what_frames_a_body_is_bounded(ask: Ask, wire: bytes) -> None:
     """The connection is closed, and the rest is not read; the answer may be lost with it."""
-    said = await ask(wire, until=b"no end")
+    said = await ask(wire, until=b"no such end")
     assert status_of(said) in (0, 431)
 
 
@@ -180,14 +185,14 @@ async def test_large_events_pass_whatever_pieces_they_come_in(ask: Ask, broker: 
 
 async def test_two_requests_at_once_are_answered_in_order(ask: Ask, broker: "BrokerProcess") -> None:
     last = b"GET /-/nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    said = await ask(request(id_=b"1") + request(id_=b"2") + last, until=b"no end")
+    said = await ask(request(id_=b"1") + request(id_=b"2") + last, until=b"no such end")
     assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"202", b"202", b"404"]
     assert {event["id"] for event in await stored(broker)} == {"1", "2"}
 
 
 async def test_no_request_is_given_the_answer_of_another(ask: Ask, broker: "BrokerProcess") -> None:
     """What is wrong behind an event that is still being written must not be told as that event's refusal."""
-    said = await ask(request(id_=b"1") + b"no request\r\n\r\n", until=b"no end")
+    said = await ask(request(id_=b"1") + b"no request\r\n\r\n", until=b"no such end")
     assert re.findall(rb"HTTP/1\.1 (\d+)", said)[:1] in ([], [b"202"])
 
 
@@ -267,14 +272,14 @@ def port_of(server: uvicorn.Server) -> int:
 async def test_a_request_that_does_not_go_on_is_ended(
     hasty: uvicorn.Server, start: bytes, status: int
 ) -> None:
-    assert status_of(await talk(port_of(hasty), start, until=b"no end")) == status
+    assert status_of(await talk(port_of(hasty), start, until=b"no such end")) == status
 
 
 @pytest.mark.parametrize("piece", [b"\r\n", b"x: y\r\n"], ids=["blank lines", "headers"])
 async def test_a_request_that_goes_on_without_end_is_ended(hasty: uvicorn.Server, piece: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hasty))
     writer.write(b"" if piece == b"\r\n" else b"GET / HTTP/1.1\r\nhost: localhost\r\n")
-    ended = asyncio.create_task(reader.read())
+    ended = asyncio.create_task(listen(reader))
     async with asyncio.timeout(PATIENCE_S):
         while not ended.done():
             writer.write(piece)
@@ -286,7 +291,7 @@ async def test_a_request_that_goes_on_without_end_is_ended(hasty: uvicorn.Server
 async def test_a_body_that_trickles_after_its_answer_is_ended(hasty: uvicorn.Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hasty))
     writer.write(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
-    ended = asyncio.create_task(reader.read())
+    ended = asyncio.create_task(listen(reader))
     async with asyncio.timeout(PATIENCE_S):
         while not ended.done():
             writer.write(b"x")
@@ -316,7 +321,7 @@ async def test_a_connection_that_is_kept_is_not_ended_between_requests(hasty: uv
 async def test_connections_are_bounded(hasty: uvicorn.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Hasty, "request_timeout_s", 60.0)
     writers = [(await asyncio.open_connection("127.0.0.1", port_of(hasty)))[1] for _ in range(120)]
-    said = await talk(port_of(hasty), b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", until=b"no end")
+    said = await talk(port_of(hasty), b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", until=b"no such end")
     assert status_of(said) in (0, 503)
     assert len(hasty.server_state.connections) < 100
     for writer in writers:
@@ -339,7 +344,7 @@ async def test_a_foreign_name_that_leads_here(ask: Ask, broker: "BrokerProcess",
     for method, path in [*STATE, *READS, ("GET", "/metrics")]:
         wire = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\n"
         wire += "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-        said = await ask(wire.encode(), until=b"no end")
+        said = await ask(wire.encode(), until=b"no such end")
         assert status_of(said) == 403, path
         assert b"evil" not in said
     assert await stored(broker) == []

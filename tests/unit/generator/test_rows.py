@@ -200,6 +200,7 @@ def test_a_damaged_file_is_refused_before_anything_is_sent(tmp_path):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(BadFile, match="is not a file"):
-            open_file(path)
+    with pytest.raises(BadFile, match="is not a file"):
+        open_file(tmp_path)
+    with pytest.raises(BadFile, match="there is no file"):
+        open_file(tmp_path / "none")
