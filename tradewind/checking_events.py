@@ -16,7 +16,7 @@ from trades.trade import event_key
 
 KEYS_END = 1 << 32
 MAX_KEYS = 500_000  # kept at a time: about 60 MB
-MAX_SUSPECTS = 10_000  # looked at one by one; there may be more
+MAX_SUSPECTS = 10_000  # of each sort, looked at one by one; there may be more
 MAX_LISTED = 100
 
 
@@ -29,12 +29,17 @@ class Faults(msgspec.Struct):
 
 
 class EventFaults(NamedTuple):
-    """What is wrong with events. `not_judged`: might be, but nothing was at rest long enough, or too many."""
+    """What is wrong with events.
+
+    `not_judged`: might be, but nothing was at rest long enough, or too many. `maybe_uncounted`: those of them
+    that would be among `trades_without_claims` or `open_claims`.
+    """
 
     open_claims: Faults
     claims_without_trades: Faults
     trades_without_claims: Faults
     not_judged: int
+    maybe_uncounted: int
     unclaimed: dict[EventName, set[str]]  # all of `trades_without_claims`, with the tickers of their trades
     begun: dict[EventName, set[str]]  # all of `open_claims`, with the tickers of what is stored of them
 
@@ -47,10 +52,12 @@ class EventCheck:
         self._expiry = expiry
         self._max_keys = max_keys
         self._end = 0
-        self._suspects: dict[bytes, EventName | None] = {}
-        self._uncounted: set[bytes] = set()  # those of them that had trades and no claim
+        self._suspects: dict[bytes, EventName | None] = {}  # with trades and no claim, or with an open claim
+        self._uncounted: set[bytes] = set()  # the former
         self._most_are_wrong = False
         self._more = 0
+        self._orphans: set[bytes] = set()  # with a claim and no trades
+        self._more_orphans = 0
 
     @property
     def is_done(self) -> bool:
@@ -72,8 +79,10 @@ class EventCheck:
                         self._uncounted.add(key)
             yield stored
         if not self._expiry.trades:
-            for key in sorted(claims):
-                self._suspect(key, None)
+            orphans = sorted(claims)
+            room = MAX_SUSPECTS - len(self._orphans)
+            self._orphans.update(orphans[:room])
+            self._more_orphans += len(orphans[room:])
 
     def _read_claims(self, start: int) -> set[bytes]:
         """The keys of claims from `start` on, as many as there is room for; sets the end of the range."""
@@ -97,7 +106,7 @@ class EventCheck:
         if len(self._suspects) >= MAX_SUSPECTS and not self._most_are_wrong:
             self._drop_settled()
         if len(self._suspects) < MAX_SUSPECTS or key in self._suspects:
-            self._suspects[key] = name or self._suspects.get(key)
+            self._suspects[key] = name
             return True
         self._more += 1
         return False
@@ -112,31 +121,36 @@ class EventCheck:
 
     def judge(self, idle: Callable[[], bool]) -> EventFaults:
         """Look at each suspect again, after an idle moment."""
-        nothing = EventFaults(Faults(), Faults(), Faults(), 0, {}, {})
-        if not self._suspects:
+        nothing = EventFaults(Faults(), Faults(), Faults(), 0, 0, {}, {})
+        suspects = {**dict.fromkeys(self._orphans), **self._suspects}
+        if not suspects:
             return nothing
         if not idle():
-            return nothing._replace(not_judged=len(self._suspects) + self._more)
-        begun, orphans, unclaimed = self._look_again()
+            return nothing._replace(
+                not_judged=len(suspects) + self._more + self._more_orphans,
+                maybe_uncounted=len(self._suspects) + self._more,
+            )
+        begun, orphans, unclaimed = self._look_again(suspects)
         found = self._find_tickers({*begun, *orphans, *unclaimed}) if begun or orphans or unclaimed else {}
         return EventFaults(
             _faults(begun, found),
             _faults(orphans, found),
             _faults(unclaimed, found),
+            self._more + self._more_orphans,
             self._more,
             {name: found.get(key, set()) for key, name in unclaimed.items()},
             {name: found.get(key, set()) for key, name in begun.items() if name},
         )
 
     def _look_again(
-        self,
+        self, suspects: Mapping[bytes, EventName | None]
     ) -> tuple[dict[bytes, EventName | None], dict[bytes, EventName | None], dict[bytes, EventName]]:
         """By key: open claims; claims without trades; trades without a claim."""
         begun: dict[bytes, EventName | None] = {}
         orphans: dict[bytes, EventName | None] = {}
         unclaimed: dict[bytes, EventName] = {}
-        claims = self._store.read_claims([*self._suspects])
-        for key, name in self._suspects.items():
+        claims = self._store.read_claims([*suspects])
+        for key, name in suspects.items():
             claim = claims.get(key)
             if claim is None:
                 if name is not None and self._store.is_stored(StoredClaim(key, False, name)):

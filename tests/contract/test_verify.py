@@ -13,7 +13,7 @@ from trades.trade import Trade, TradeEvent
 from tradewind import checking_events
 from tradewind.checking import Checker
 from tradewind.checking_events import EventCheck, EventFaults, Faults
-from tradewind.repair import (
+from tradewind.repairing import (
     BEGUN,
     FINISHED,
     HAS_BEGUN,
@@ -137,7 +137,7 @@ def test_repair_finishes_what_was_begun(store: TradeStore, place: str) -> None:
     assert (report["/test begun"], report["A.COM"]) == (WOULD_FINISH, WOULD_SET)
     assert repair_store(store, idle) == {"/test begun": FINISHED, "/test single": FINISHED}
     assert store.count_trades(begun) == ["DUPLICATE"] * 2
-    assert verify(store) == ([], EventFaults(*NOTHING, 0, {}, {}))
+    assert verify(store) == ([], EventFaults(*NOTHING, 0, 0, {}, {}))
     for ticker, tally in tally_events([*events, *begun]).items():
         assert store.read_summary(ticker) == tally.summary
 

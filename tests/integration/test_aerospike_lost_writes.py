@@ -10,7 +10,7 @@ from trades.store import Outcome, TradeStore
 from trades.trade import TradeEvent
 from tradewind.checking import Checker
 from tradewind.checking_events import EventFaults, Faults
-from tradewind.repair import SET, repair_store
+from tradewind.repairing import SET, repair_store
 
 pytestmark = pytest.mark.aerospike
 
@@ -74,7 +74,7 @@ def test_lost_found_sent_again_repaired(
         assert faults[:3] == (Faults(), Faults(), Faults()), "the claims say that all is counted"
     send(store, events)
     assert set(repair_store(store, idle).values()) <= {SET}
-    assert verify(store) == ([], EventFaults(Faults(), Faults(), Faults(), 0, {}, {}))
+    assert verify(store) == ([], EventFaults(Faults(), Faults(), Faults(), 0, 0, {}, {}))
     check_counted(store, events)
     assert held(store) == (len(events) * 6, len(events) * 6)
     assert store.count_trades(events[:5]) == [Outcome.DUPLICATE] * 5

@@ -16,7 +16,7 @@ from trades.stores.aerospike import AerospikeStore, Names
 from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
 from tradewind.checking_events import Faults
-from tradewind.repair import CannotRepair, repair_store
+from tradewind.repairing import CannotRepair, repair_store
 
 pytestmark = pytest.mark.aerospike
 

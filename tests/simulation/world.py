@@ -33,7 +33,7 @@ from trades.store import StoreError, TradeStore
 from trades.trade import TradeEvent
 from trades.verify import tally_pass
 from tradewind import checking
-from tradewind.repair import repair_store
+from tradewind.repairing import repair_store
 from tradewind.snapshot import Queue
 
 FUNCTIONS: dict[str, Callable[[TradeStore, Loop], Function]] = {

@@ -10,7 +10,7 @@ import pytest
 from trades.stores.sqlite import SqliteStore, expiry, raw_trades
 from trades.trade import Trade, TradeEvent
 from tradewind.checking import Checker
-from tradewind.repair import CannotRepair, repair_store
+from tradewind.repairing import CannotRepair, repair_store
 
 DAY_S = 86_400
 
