@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 from aerospike import exception
@@ -40,6 +40,14 @@ class Network:
         self.clients = 0
         self._down_until_ms = 0
         self._hot_until_ms: dict[Key, int] = {}
+
+    @classmethod
+    def without_faults(cls) -> Self:
+        """Nothing goes wrong but what a test does."""
+        loop, rng = Loop(), random.Random(1)
+        faults = Faults(rng, loop.tell)
+        faults.is_over = True
+        return cls(loop, rng, faults, Server())
 
     def is_down(self) -> bool:
         if self.faults.strikes("store down"):

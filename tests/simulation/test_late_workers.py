@@ -1,15 +1,10 @@
 """Workers that sleep through what others do to their records: lost raises of the trim counter, a reshard."""
 
-import random
-
 import pytest
 from aerospike_helpers.batch.records import Write
 
 from tests.simulation.aerospike_stores import NAMES
 from tests.simulation.client import Network, SimulatedCluster
-from tests.simulation.faults import Faults
-from tests.simulation.loop import Loop
-from tests.simulation.server import Server
 from trades.store import Outcome
 from trades.stores.aerospike import AerospikeStore
 from trades.stores.aerospike.fence import SEALED, apply_filter
@@ -22,11 +17,7 @@ from trades.trade import Trade, TradeEvent
 
 @pytest.fixture
 def network() -> Network:
-    """Nothing goes wrong but what a test does."""
-    loop, rng = Loop(), random.Random(1)
-    faults = Faults(rng, loop.tell)
-    faults.is_over = True
-    return Network(loop, rng, faults, Server())
+    return Network.without_faults()
 
 
 def make_store(network: Network, shard_count: int = 1) -> AerospikeStore:

@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 
 from tests.integration.shop import Shop
 from tests.simulation.client import Network, SimulatedCluster
-from tests.simulation.faults import Faults
-from tests.simulation.loop import Loop
 from tests.simulation.operations import copy
-from tests.simulation.server import Server
 from trades.store import DeadLetter, StoreUnavailable
 from trades.stores.aerospike import Cluster, ClusterOptions, Names
 from trades.stores.aerospike.claims import Claims
@@ -228,10 +225,7 @@ STEPS: list[Step] = [
 
 def simulated_cluster() -> Cluster:
     """A server in memory that nothing goes wrong with."""
-    loop, rng = Loop(), random.Random(0)
-    faults = Faults(rng, loop.tell)
-    faults.is_over = True
-    return SimulatedCluster(Network(loop, rng, faults, Server()))
+    return SimulatedCluster(Network.without_faults())
 
 
 def take(step: Step, side: Side, rng: random.Random) -> object:

@@ -1,13 +1,8 @@
 """What is trimmed and when, on a server in memory that is at no fault."""
 
-import random
-
 import pytest
 
 from tests.simulation.client import Network, SimulatedCluster
-from tests.simulation.faults import Faults
-from tests.simulation.loop import Loop
-from tests.simulation.server import Server
 from trades.stores.aerospike import AerospikeStore, Names
 from trades.stores.aerospike.layout import MARKS_LIMIT
 from trades.stores.aerospike.plan import Planned, plan_group
@@ -19,10 +14,7 @@ SUMMARY = NAMES.summary("HOT", 1)
 
 @pytest.fixture
 def network() -> Network:
-    loop, rng = Loop(), random.Random(1)
-    faults = Faults(rng, loop.tell)
-    faults.is_over = True
-    return Network(loop, rng, faults, Server())
+    return Network.without_faults()
 
 
 def make_store(network: Network, retention_s: int = 0) -> AerospikeStore:
