@@ -1,5 +1,6 @@
 """The adapters with one rule of their protocols taken out: the simulation has to see each of these fail."""
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -29,6 +30,8 @@ from trades.stores.aerospike.folding import Folder
 from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.trimming import Trimmer
 from trades.stores.sqlite import claims, summaries
+from trades.stores.sqlite import raw_trades as raw_trades_of_sqlite
+from trades.stores.sqlite.database import Database
 from trades.summary import Summary
 
 Mutant = Callable[[], AbstractContextManager[Any]]
@@ -265,6 +268,59 @@ def conflict_taken_for_duplicate() -> Any:
     return patch.object(summaries, "sort_out", trusting)
 
 
+def claimed_and_counted_apart() -> Any:
+    """SQLite: a crash between two transactions leaves an event claimed that is not counted."""
+    merge = summaries._merge
+
+    def late(connection: Any, *arguments: Any) -> None:
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        merge(connection, *arguments)
+
+    return patch.object(summaries, "_merge", late)
+
+
+def half_a_group_kept() -> Any:
+    """SQLite: what a statement that failed has left of its transaction is committed."""
+
+    def keep(_self: Database, connection: Any) -> None:
+        if connection.in_transaction:
+            sqlite3.Connection.execute(connection, "COMMIT")
+
+    return patch.object(Database, "_roll_back", keep)
+
+
+def latest_is_what_came_last() -> Any:
+    """SQLite: the price that is counted last is the latest, whatever its timestamp says."""
+    rule = summaries._MERGE_SUMMARIES
+    start, end = rule.index("latest_time_ms = "), rule.index("change_no = ")
+    last = "".join(
+        f"latest_{part} = excluded.latest_{part}, " for part in ("time_ms", "trade_id", "price_ticks")
+    )
+    return patch.object(summaries, "_MERGE_SUMMARIES", rule[:start] + last + rule[end:])
+
+
+def waiting_room_emptied_unsorted() -> Any:
+    """SQLite: raw trades that wait are removed and are in no run."""
+
+    def forget(connection: Any) -> None:
+        connection.execute("DELETE FROM waiting")
+        connection.execute("UPDATE totals SET waiting_trades = 0, waiting_events = 0")
+
+    return patch.object(raw_trades_of_sqlite, "_sort_in", forget)
+
+
+def changes_not_numbered() -> Any:
+    """SQLite: a reader that asks for what has changed is told the number of the commit before."""
+
+    def stay(connection: Any) -> int:
+        change_no: int = connection.execute("SELECT change_no FROM totals").fetchone()[0]
+        connection.execute("UPDATE totals SET change_no = change_no + 1")
+        return change_no
+
+    return patch.object(summaries, "_next_change_no", stay)
+
+
 def given_up_taken_for_delivered() -> Any:
     """A broker settles what its subscriber will not have, and tells no sink."""
 
@@ -278,6 +334,11 @@ def given_up_taken_for_delivered() -> Any:
 SQLITE_MUTANTS: list[Mutant] = [
     claims_forgotten,
     conflict_taken_for_duplicate,
+    claimed_and_counted_apart,
+    half_a_group_kept,
+    latest_is_what_came_last,
+    waiting_room_emptied_unsorted,
+    changes_not_numbered,
     unavailable_taken_for_done,
     given_up_taken_for_delivered,
 ]
