@@ -92,6 +92,7 @@ class Log:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._lock.close()
             raise LogError(
                 f"{self.path} is in use by another broker: stop it, or choose another --data"
             ) from error
@@ -100,6 +101,7 @@ class Log:
             await self.reader.open(self.path)
             await self.history_reader.open(self.path)
         except sqlite3.Error as error:
+            self._lock.close()
             raise LogError(
                 f"{self.path}: {error}. Make room, choose another --data, or move the file away"
             ) from error

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import apsw
 import pytest
-from faulty_disk import FaultyDisk
 from writer import make_events
 
+from tests.faulty_disk import FaultyDisk
 from trades.store import Outcome, StoreError, StoreUnavailable, TradeStore
 from trades.stores.sqlite import SqliteStore, database, levels, raw_trades
 from trades.stores.sqlite.database import Database

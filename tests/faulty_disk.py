@@ -1,7 +1,7 @@
 """A disk under SQLite that fails when told to, and keeps only what was synced when its power is cut.
 
-The standard library's sqlite3 can't have a file system of our own, apsw can: so here the store runs on apsw's
-SQLite, behind the few methods of a connection that it uses.
+The standard library's sqlite3 can't have a file system of our own, apsw can: so here the store, or the
+broker's log, runs on apsw's SQLite, behind the few methods of a connection that it uses.
 """
 
 import random
@@ -122,7 +122,7 @@ class _File(apsw.VFSFile):
 
 
 class Connection:
-    """What the store uses of a sqlite3.Connection, on apsw."""
+    """What the store and the broker's log use of a sqlite3.Connection, on apsw."""
 
     def __init__(self, name: str, vfs: str) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
@@ -143,6 +143,16 @@ class Connection:
     def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
             self.execute(statement, row)
+
+    def executescript(self, statements: str) -> None:
+        self.execute(statements)
+
+    def __enter__(self) -> None:
+        """A transaction, if one begins: committed at the end, or rolled back."""
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self.in_transaction:
+            self.execute("COMMIT" if kind is None else "ROLLBACK")
 
     def close(self) -> None:
         with suppress(apsw.Error):  # a checkpoint that fails: sqlite3 says nothing of it either
