@@ -21,7 +21,7 @@ class Latest(NamedTuple):
     price_ticks: int
 
 
-class Summary(msgspec.Struct, gc=False):  # holds no cycles, so the collector need not know of it
+class Summary(msgspec.Struct, gc=False, array_like=True):  # no cycles, so the collector need not know of it
     """All the trades of one ticker."""
 
     trade_count: int
@@ -42,7 +42,7 @@ class Summary(msgspec.Struct, gc=False):  # holds no cycles, so the collector ne
         )
 
 
-class PriceLevel(msgspec.Struct, gc=False):
+class PriceLevel(msgspec.Struct, gc=False, array_like=True):
     """All the trades of one ticker at one price."""
 
     trade_count: int
@@ -57,7 +57,7 @@ class PriceLevel(msgspec.Struct, gc=False):
         )
 
 
-class Tally(msgspec.Struct, gc=False):
+class Tally(msgspec.Struct, gc=False, array_like=True):
     """One ticker's summary and its price levels, keyed by price in ticks."""
 
     summary: Summary

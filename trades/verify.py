@@ -1,8 +1,4 @@
-"""Do the summaries say what the raw trades say? Pure algebra for `tradewind verify` and `tradewind repair`.
-
-Memory is bounded by passes: a pass over all raw trades keeps the tallies of the tickers whose hash lies in a
-range, and makes the range shorter when they grow too large; the next pass takes up where it ended.
-"""
+"""Do the summaries say what the raw trades say? The algebra of `tradewind verify` and `tradewind repair`."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,22 +10,17 @@ from trades.summary import Latest, PriceLevel, Summary, Tally, add_trade
 from trades.ticks import format_ticks
 
 HASH_END = 1 << 32
-MAX_LEVELS = 500_000  # kept at a time: about 100 MB
 LARGEST_SUM = 2**63 - 1  # that every store has room for
 
 _NO_SUMMARY = Summary(0, 0, 0, 0, 0, Latest(0, "", 0))
 
 
-class Pass(NamedTuple):
-    """The tallies of the tickers with `start <= hash < end`."""
+class Part(NamedTuple):
+    """The tallies of all trades of the tickers with `start <= hash < end`."""
 
     tallies: dict[str, Tally]
     start: int
     end: int
-
-    @property
-    def is_last(self) -> bool:
-        return self.end == HASH_END
 
     def covers(self, ticker: str) -> bool:
         return self.start <= hash_ticker(ticker) < self.end
@@ -66,31 +57,42 @@ def hash_ticker(ticker: str) -> int:
     return crc32(ticker.encode())
 
 
-def tally_pass(trades: Iterable[StoredTrade], start: int = 0, max_levels: int = MAX_LEVELS) -> Pass:
-    """Tally the tickers from hash `start` on, as many of them as keep to `max_levels` price levels.
+def merge_part(pieces: Iterable[tuple[str, Tally]], start: int, end: int, max_levels: int) -> Part:
+    """Add up the pieces of the tickers from hash `start` on, as many as keep to `max_levels` price levels.
 
-    At least one ticker is covered, however many levels it has.
+    At least one ticker is covered, however many levels it has. The pieces are used up.
     """
     tallies: dict[str, Tally] = {}
     hashes: dict[str, int] = {}
-    end, levels = HASH_END, 0
-    for stored in trades:
-        ticker = stored.trade.ticker
+    levels = 0
+    for ticker, piece in pieces:
         known = tallies.get(ticker)
         if known is None:
             hashed = hash_ticker(ticker)
             if not start <= hashed < end:
                 continue
             hashes[ticker] = hashed
-        before = len(known.levels) if known else 0
-        add_trade(tallies, stored.trade, stored.event_id, stored.place)
-        levels += len(tallies[ticker].levels) - before
+            tallies[ticker] = piece
+            levels += len(piece.levels)
+        else:
+            levels -= len(known.levels)
+            _add(known, piece)
+            levels += len(known.levels)
         while levels > max_levels and len(set(hashes.values())) > 1:
             end = _middle(hashes)
             for dropped in [name for name, hashed in hashes.items() if hashed >= end]:
                 levels -= len(tallies.pop(dropped).levels)
                 del hashes[dropped]
-    return Pass(tallies, start, end)
+    return Part(tallies, start, end)
+
+
+def _add(tally: Tally, piece: Tally) -> None:
+    """As Tally.merge, in place."""
+    tally.summary = tally.summary.merge(piece.summary)
+    levels = tally.levels
+    for price_ticks, level in piece.levels.items():
+        known = levels.get(price_ticks)
+        levels[price_ticks] = known.merge(level) if known else level
 
 
 def _middle(hashes: dict[str, int]) -> int:

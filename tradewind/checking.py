@@ -8,13 +8,15 @@ will not settle by itself. A ticker that keeps changing is not judged.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from trades.store import StoredTrade, TradeStore
 from trades.summary import Tally
-from trades.verify import HASH_END, Difference, compare, tally_pass, tally_ticker, to_tally
+from trades.verify import Difference, compare, tally_ticker, to_tally
 from tradewind.checking_events import EventCheck
 from tradewind.snapshot import Queue, queues_of
+from tradewind.tallying import tally_all
 
 PAGE = 1_000
 ROUNDS = 8
@@ -52,18 +54,16 @@ class Checker:
     def scan(self, max_levels: int | None = None) -> Found:
         """All tickers whose summary is not that of the raw trades, as far as one look at each can tell.
 
-        The events, with trades or a claim, are looked at in the same passes.
+        The events, with trades or a claim, are looked at in the same pass over the trades; where they are
+        many, in more of them. Raises StoreError, NoRoom.
         """
-        limit = {} if max_levels is None else {"max_levels": max_levels}
         suspects: list[str] = []
-        trades = tickers = not_kept = start = 0
-        while not self.events.is_done or start < HASH_END:
-            rows = self.events.watch(self._counted(self._store.scan_trades()))
-            if start == HASH_END:
-                deque(rows, maxlen=0)
-                continue
-            part = tally_pass(rows, start, **limit)
-            names = sorted({*part.tallies, *filter(part.covers, self._store.scan_tickers())})
+        trades = tickers = not_kept = 0
+        parts = tally_all(self._watched_trades(), max_levels)
+        first = next(parts)  # all trades were read
+        counted = [*self._store.scan_tickers()]
+        for part in chain([first], parts):
+            names = {*part.tallies, *filter(part.covers, counted)}
             tickers += len(names)
             for name in names:
                 raw, summary = part.tallies.get(name), self._summary(name)
@@ -72,8 +72,12 @@ class Checker:
                     suspects.append(name)
                 elif summary:
                     not_kept += summary.summary.trade_count - (raw.summary.trade_count if raw else 0)
-            start = part.end
+        while not self.events.is_done:
+            deque(self._watched_trades(), maxlen=0)
         return Found(trades, tickers, sorted(suspects), not_kept)
+
+    def _watched_trades(self) -> Iterator[StoredTrade]:
+        return self.events.watch(self._counted(self._store.scan_trades()))
 
     def check(self, ticker: str) -> Difference | None:
         """One ticker, now."""

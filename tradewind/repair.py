@@ -40,6 +40,7 @@ def repair(
     from trades.store import StoreError
     from tradewind.client import Unreachable
     from tradewind.ledger import open_existing
+    from tradewind.tallying import NoRoom
     from tradewind.verify import progress_bar
 
     try:
@@ -50,7 +51,7 @@ def repair(
             report = repair_store(
                 opened, _idle(store, data, dry_run, assume_idle), dry_run=dry_run, count=count
             )
-    except (StoreError, Unreachable, CannotRepair) as error:
+    except (StoreError, Unreachable, NoRoom, CannotRepair) as error:
         fail(f"tradewind repair: {error}")
     if json:
         print_json(report)

@@ -33,6 +33,7 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     from tradewind.checking import Checker
     from tradewind.client import Unreachable
     from tradewind.ledger import open_existing
+    from tradewind.tallying import NoRoom
 
     url = store_url(store, data)
     try:
@@ -43,7 +44,7 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
             judgement = checker.judge(found.suspects, idle)
             events = checker.events.judge(idle)
             dead_letters = opened.count_dead_letters()
-    except (StoreError, Unreachable) as error:
+    except (StoreError, Unreachable, NoRoom) as error:
         fail(f"tradewind verify: {error}")
     report = Report(url, found, judgement, events, checker.expiry.trades, dead_letters)
     if json:

@@ -31,8 +31,7 @@ from tests.simulation.loop import Loop
 from tests.simulation.reader import Reader
 from trades.store import StoreError, TradeStore
 from trades.trade import TradeEvent
-from trades.verify import tally_pass
-from tradewind import checking
+from tradewind import checking, tallying
 from tradewind.repairing import repair_store
 from tradewind.snapshot import Queue
 
@@ -248,13 +247,13 @@ def is_refusal(status: int) -> bool:
 def in_the_simulation() -> Iterator[None]:
     """A store that does not serve is expected here; code of ours that fails is not, and ends the run.
 
-    Repair does not sleep, and looks at few tickers a pass, so that there are several passes.
+    Repair does not sleep, and adds up in its temporary file whatever it reads.
     """
     always = SimpleNamespace(may=lambda: True)
     with (
         patch.object(group, "logger", Log()),
         patch.object(group, "Seldom", lambda: always),
         patch.object(checking, "PAUSE_S", 0),
-        patch.object(checking, "tally_pass", partial(tally_pass, max_levels=1)),
+        patch.object(tallying, "MAX_LEVELS", 1),
     ):
         yield

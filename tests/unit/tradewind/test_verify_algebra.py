@@ -1,12 +1,18 @@
-"""Passes of bounded memory find what one pass would; differences are described."""
+"""Tallies in bounded memory are what they would be in any; differences are described."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trades.store import StoredTrade
 from trades.summary import Latest, PriceLevel, Summary, Tally
 from trades.trade import SINGLE, Trade
-from trades.verify import HASH_END, compare, hash_ticker, tally_pass, tally_ticker, to_tally
+from trades.verify import HASH_END, Part, compare, hash_ticker, merge_part, tally_ticker, to_tally
+from tradewind import tallying
+from tradewind.tallying import NoRoom, tally_all
 
 tickers = st.text("ABCDEF", min_size=1, max_size=3)
 stored_trades = st.lists(
@@ -37,24 +43,15 @@ def brute(trades: list[StoredTrade], ticker: str) -> tuple[int, int, int, int, i
     )
 
 
-@given(stored_trades, st.integers(1, 40))
-def test_passes_cover_each_ticker_once_and_keep_to_their_bound(
-    trades: list[StoredTrade], max_levels: int
-) -> None:
+def check_parts(parts: list[Part], trades: list[StoredTrade]) -> None:
+    """They cover each ticker once, in order, and hold what their trades add up to."""
+    assert [part.start for part in parts] == [0, *(part.end for part in parts[:-1])]
+    assert parts[-1].end == HASH_END
     found: dict[str, Tally] = {}
-    start = passes = 0
-    while True:
-        part = tally_pass(iter(trades), start, max_levels)
-        passes += 1
-        assert part.start < part.end <= HASH_END
+    for part in parts:
         assert all(part.covers(ticker) for ticker in part.tallies)
         assert not part.tallies.keys() & found.keys()
-        levels = sum(len(tally.levels) for tally in part.tallies.values())
-        assert levels <= max_levels or len({hash_ticker(ticker) for ticker in part.tallies}) == 1
         found |= part.tallies
-        if part.is_last:
-            break
-        start = part.end
     assert found.keys() == {stored.trade.ticker for stored in trades}
     for ticker, tally in found.items():
         summary = tally.summary
@@ -66,16 +63,48 @@ def test_passes_cover_each_ticker_once_and_keep_to_their_bound(
             summary.lowest_ticks,
             summary.latest.time_ms,
         )
-        assert sum(level.volume for level in tally.levels.values()) == summary.volume
-    assert passes <= len(found) + 1
+        assert tally_ticker(stored for stored in trades if stored.trade.ticker == ticker) == tally
 
 
-@given(stored_trades)
-def test_one_ticker_alone_is_the_same_as_in_a_pass(trades: list[StoredTrade]) -> None:
-    tallies = tally_pass(iter(trades)).tallies
-    for ticker in tallies:
-        assert tally_ticker(stored for stored in trades if stored.trade.ticker == ticker) == tallies[ticker]
-    assert tally_ticker([]) is None
+@given(stored_trades, st.integers(1, 40))
+def test_parts_cover_each_ticker_once_and_keep_to_their_bound(
+    trades: list[StoredTrade], max_levels: int
+) -> None:
+    parts = list(tally_all(iter(trades), max_levels))
+    check_parts(parts, trades)
+    for part in parts:
+        levels = sum(len(tally.levels) for tally in part.tallies.values())
+        assert levels <= max_levels or len({hash_ticker(ticker) for ticker in part.tallies}) == 1
+
+
+@given(stored_trades, st.integers(1, 40))
+def test_a_part_that_is_too_large_is_cut(trades: list[StoredTrade], max_levels: int) -> None:
+    def pieces() -> Iterator[tuple[str, Tally]]:
+        for stored in trades:
+            tally = tally_ticker([stored])
+            assert tally is not None
+            yield stored.trade.ticker, tally
+
+    parts = [merge_part(pieces(), 0, HASH_END, max_levels)]
+    while parts[-1].end < HASH_END:
+        parts.append(merge_part(pieces(), parts[-1].end, HASH_END, max_levels))
+    check_parts(parts, trades)
+    assert len(parts) <= len({stored.trade.ticker for stored in trades}) + 1
+
+
+def test_sums_of_any_size_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though no summary has room for them, and no binary format of integers either."""
+    monkeypatch.setattr(tallying, "MAX_LEVELS", 1)
+    trade = StoredTrade(Trade("DEAR", 2**62, 2**62, 1), "/s", "e", SINGLE)
+    tallies = {ticker: tally for part in tally_all([trade] * 3) for ticker, tally in part.tallies.items()}
+    assert tallies == {"DEAR": tally_ticker([trade] * 3)}
+
+
+def test_a_full_disk_is_said_to_be_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallying, "TemporaryFile", lambda **_: Path("/dev/full").open("wb"))  # noqa: SIM115
+    trade = StoredTrade(Trade("T", 1, 1, 1), "/s", "e", SINGLE)
+    with pytest.raises(NoRoom, match=r"No space left on device.*TMPDIR"):
+        list(tally_all([trade] * 3, 1))
 
 
 LATEST = Latest(5, "e1", 20_000)
