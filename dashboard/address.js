@@ -20,7 +20,7 @@ const CHOICES = {
 };
 const MAX_LENGTH = 64;
 const MAX_TICKER_LENGTH = 32;
-export const MAX_OPEN = 8;
+const MAX_OPEN = 8;
 
 // Commas part the opened symbols, so one within a symbol is escaped.
 const escape = (ticker) => ticker.replaceAll("%", "%25").replaceAll(",", "%2C");

@@ -1,6 +1,7 @@
 // The read API. An answer that is no success becomes an ApiError with the server's own words.
 
 const TIMEOUT_MS = 10_000;
+const BROKER_TIMEOUT_MS = 15_000; // the server itself waits 10 s for the broker, and then says so
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -38,12 +39,14 @@ export const api = {
   replay: (key) =>
     ask(`/v1/dead-letters/${encodeURIComponent(key)}/replay`, {
       method: "POST",
+      signal: AbortSignal.timeout(BROKER_TIMEOUT_MS),
       headers: { "content-type": "application/json" },
       body: "{}",
     }),
   send: (event) =>
     ask("/v1/events", {
       method: "POST",
+      signal: AbortSignal.timeout(BROKER_TIMEOUT_MS),
       headers: { "content-type": "application/cloudevents+json" },
       body: JSON.stringify(event),
     }),

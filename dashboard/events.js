@@ -54,6 +54,7 @@ export class EventsView extends HTMLElement {
     if (before.function !== state.function || before.verdict !== state.verdict) {
       this.#tail.clear();
       this.#hasAnswer = false;
+      this.#setPaused(false); // what was held still is not what is asked for now
       this.#poller.hurry();
     }
     if (isShown && !this.#isPaused) this.#poller.start();
@@ -63,10 +64,14 @@ export class EventsView extends HTMLElement {
   }
 
   #pause(isPaused) {
+    this.#setPaused(isPaused);
+    this.#follow();
+  }
+
+  #setPaused(isPaused) {
     this.#isPaused = isPaused;
     this.#parts.pause.ariaPressed = String(isPaused);
     setText(this.#parts.pause, isPaused ? "Resume" : "Pause");
-    this.#follow();
   }
 
   async #turn() {

@@ -1,5 +1,6 @@
 // What becomes of one event that was sent from here: the broker's answer, then the functions' verdicts.
 
+import { ApiError } from "./api.js";
 import { element, setText } from "./dom.js";
 import { formatPreciseTime } from "./format.js";
 import { seen } from "./poller.js";
@@ -51,7 +52,8 @@ export class Fate {
       this.#step(`The broker answered ${status}, after ${ms} ms`, text);
       if (status === 202) return true;
     } catch (error) {
-      this.#step("It could not be sent", error.message);
+      const isRefused = error instanceof ApiError;
+      this.#step(isRefused ? "It could not be sent" : "No answer came: it may have been taken all the same", error.message);
     }
     return false;
   }

@@ -12,6 +12,7 @@ export class Feed {
   #onTurn;
   #cursor = "";
   #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#fail(error) });
+  #adder = new Poller(() => this.#readTotals(), { intervalMs: INTERVAL_MS }); // apart: prices do not wait for it
   #freshMs = 0;
   #error = null;
   #since = Date.now();
@@ -25,11 +26,13 @@ export class Feed {
 
   start() {
     this.#poller.start();
+    this.#adder.start();
   }
 
   /** Again now: something has just been sent. */
   hurry() {
     this.#poller.hurry();
+    this.#adder.hurry();
   }
 
   /** {word: "connecting" | "live" | "stale" | "reconnecting", ageMs, reason} */
@@ -53,6 +56,9 @@ export class Feed {
     this.#freshMs = Date.now();
     this.#error = null;
     this.#onTurn();
+  }
+
+  async #readTotals() {
     this.totals = await api.totals();
     this.#onTurn();
   }

@@ -7,12 +7,14 @@ import { Destinations } from "./destinations.js";
 import { makeAttributes, makeData, summarize } from "./payload.js";
 import { Poller } from "./poller.js";
 
-const LIMIT = 100;
+const STEP = 100; // letters more at a time
+const MAX_LETTERS = 500; // in a request; further ones: GET /v1/dead-letters?before=…
 const INTERVAL_MS = 2_000;
 
 export class LettersView extends HTMLElement {
   #address;
   #items = new Map();
+  #limit = STEP;
   #destinations = new Destinations(api);
   #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#say(error.message, true) });
   #parts = {};
@@ -21,6 +23,10 @@ export class LettersView extends HTMLElement {
     this.#address = address;
     for (const part of this.querySelectorAll("[data-part]")) this.#parts[part.dataset.part] = part;
     this.#parts.replayed.addEventListener("change", () => this.#poller.hurry());
+    this.#parts.older.addEventListener("click", () => {
+      this.#limit = Math.min(this.#limit + STEP, MAX_LETTERS);
+      this.#poller.hurry();
+    });
     address.addEventListener("change", () => this.#follow());
     this.#follow();
     return this;
@@ -37,10 +43,13 @@ export class LettersView extends HTMLElement {
 
   async #turn() {
     const isAll = this.#parts.replayed.checked;
-    const { dead_letters: letters } = await api.deadLetters({ limit: LIMIT, replayed: isAll });
+    const limit = this.#limit;
+    const { dead_letters: letters, next_cursor: next } = await api.deadLetters({ limit, replayed: isAll });
     await this.#destinations.learn(letters.map((letter) => letter.destination));
     if (isAll !== this.#parts.replayed.checked) return;
     this.#draw(letters);
+    this.#showCount(letters, next !== null);
+    this.#parts.older.hidden = next === null || limit >= MAX_LETTERS;
   }
 
   #draw(letters) {
@@ -57,8 +66,12 @@ export class LettersView extends HTMLElement {
     const items = [...this.#items.values()].sort((a, b) => (a.received < b.received ? 1 : -1));
     arrange(this.#parts.list, items.map((item) => item.node));
     this.#parts.empty.hidden = items.length > 0;
+  }
+
+  #showCount(letters, hasOlder) {
     const waiting = letters.filter((letter) => !letter.replayed).length;
-    this.#say(`${formatCount(waiting)}${letters.length === LIMIT ? "+" : ""} waiting`);
+    const among = waiting === letters.length ? "" : `${formatCount(waiting)} of `;
+    this.#say(hasOlder ? `${among}the newest ${formatCount(letters.length)} waiting` : `${formatCount(waiting)} waiting`);
   }
 
   #itemOf(key) {
@@ -125,8 +138,10 @@ class LetterItem {
     this.node.dataset.state = replayed ? "sent" : "waiting";
     this.#mark.hidden = !replayed;
     const isBack = this.#isSent && !replayed && (before.replayed || before.received !== received);
-    if (isBack) setText(this.#answer, "It failed again, and waits again.");
-    else if (replayed && !this.isKept) setText(this.#answer, `Sent again at ${formatTime(Date.parse(replayed))}.`);
+    if (isBack) {
+      this.#isSent = this.isKept = false;
+      setText(this.#answer, "It failed again, and waits again.");
+    } else if (replayed && !this.isKept) setText(this.#answer, `Sent again at ${formatTime(Date.parse(replayed))}.`);
   }
 
   async #replay() {
@@ -137,6 +152,7 @@ class LetterItem {
       this.#isSent = true;
       setText(this.#answer, `Sent again: the broker answered ${broker.status}. If it fails again, it comes back here.`);
     } catch (error) {
+      this.isKept = false;
       setText(this.#answer, error.message);
     }
     this.#button.disabled = false;

@@ -9,6 +9,8 @@ const PAD = 2;
 
 export class PriceLine extends HTMLElement {
   #points = [];
+  #count = 0; // of trades: one is drawn as two points
+  #pointerX = null; // while the pointer is over the line
   #caption = element("figcaption");
   #area = svg("path", { class: "area" });
   #line = svg("path", { class: "line", "vector-effect": "non-scaling-stroke" });
@@ -31,9 +33,9 @@ export class PriceLine extends HTMLElement {
     const frame = element("div", { className: "frame" }, this.#drawing, this.#high, this.#low);
     const times = element("div", { className: "times" }, this.#from, this.#to);
     this.append(element("figure", {}, this.#caption, frame, times));
-    frame.addEventListener("pointermove", (move) => this.#point(move));
-    frame.addEventListener("pointerleave", () => this.#unpoint());
-    this.#unpoint();
+    frame.addEventListener("pointermove", ({ clientX }) => this.#point(clientX));
+    frame.addEventListener("pointerleave", () => this.#point(null));
+    this.#point(null);
     return this;
   }
 
@@ -42,6 +44,7 @@ export class PriceLine extends HTMLElement {
     const points = trades.map((trade) => ({ ms: Date.parse(trade.time), price: Number(trade.price) })).reverse();
     if (!points.length) return;
     this.#points = place(points);
+    this.#count = points.length;
     const path = this.#points.map(({ x, y }, index) => `${index ? "L" : "M"}${x} ${y}`).join("");
     this.#line.setAttribute("d", path);
     this.#area.setAttribute("d", `${path}L${this.#points.at(-1).x} ${HEIGHT}L${this.#points[0].x} ${HEIGHT}Z`);
@@ -56,10 +59,13 @@ export class PriceLine extends HTMLElement {
       "aria-label",
       `Prices of ${points.length} trades, from ${this.#low.textContent} to ${this.#high.textContent}`,
     );
-    this.#unpoint();
+    this.#point(this.#pointerX);
   }
 
-  #point({ clientX }) {
+  /** Tells the price at the pointer, or, when it is elsewhere, what the line is. */
+  #point(clientX) {
+    this.#pointerX = clientX;
+    if (clientX === null || !this.#count) return this.#unpoint();
     const { left, width } = this.#drawing.getBoundingClientRect();
     const x = ((clientX - left) / width) * WIDTH;
     const nearest = this.#points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best));
@@ -71,8 +77,8 @@ export class PriceLine extends HTMLElement {
 
   #unpoint() {
     this.#mark.setAttribute("visibility", "hidden");
-    const count = this.#points.length;
-    setText(this.#caption, count ? `Price, latest ${count === 1 ? "trade" : `${formatCount(count)} trades`}` : "Price");
+    const which = this.#count === 1 ? "the one trade" : `latest ${formatCount(this.#count)} trades`;
+    setText(this.#caption, this.#count ? `Price, ${which}` : "Price");
   }
 }
 

@@ -26,12 +26,12 @@ export function select(entries, { q, sort, order }) {
 function comparison(sort, order) {
   const sign = order === "desc" ? -1 : 1;
   if (sort === "ticker") return (a, b) => sign * byTicker(a, b);
-  if (sort === "name") return (a, b) => sign * compareNames(a, b) || byTicker(a, b);
+  if (sort === "name") return (a, b) => compareNames(a, b, sign) || byTicker(a, b);
   return (a, b) => sign * (a[sort] - b[sort]) || byTicker(a, b);
 }
 
-/** Symbols without a name come last. */
-function compareNames(a, b) {
+/** Symbols without a name come last, in either order. */
+function compareNames(a, b, sign) {
   if (!a.name || !b.name) return Number(!a.name) - Number(!b.name);
-  return names.compare(a.name, b.name);
+  return sign * names.compare(a.name, b.name);
 }

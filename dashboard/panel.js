@@ -105,8 +105,12 @@ export class SymbolPanel extends HTMLElement {
     try {
       const older = await api.trades(this.#ticker, PAGE, cursor);
       if (cursor === this.#tape.nextCursor) this.#tape.extend(older); // else the tape ends elsewhere now
+      this.#line.show(this.#tape.trades);
+      this.#error.hidden = true;
+      return true;
     } catch (error) {
       this.#say(error.message);
+      return false;
     }
   }
 

@@ -8,6 +8,7 @@ export class Poller {
   #onFailure;
   #isRunning = false;
   #isStopped = true;
+  #isHurried = false; // since the turn under way began
   #failures = 0;
   #wake = () => {};
 
@@ -37,6 +38,7 @@ export class Poller {
   /** Again now, instead of after the pause. */
   hurry() {
     this.#failures = 0;
+    this.#isHurried = true;
     this.#wake();
   }
 
@@ -54,6 +56,7 @@ export class Poller {
   }
 
   async #once() {
+    this.#isHurried = false;
     try {
       await this.#task();
       this.#failures = 0;
@@ -65,6 +68,7 @@ export class Poller {
 
   /** Until the next turn is due, or somebody wakes us. Hidden pages set no timer at all. */
   #pause() {
+    if (this.#isHurried && !document.hidden) return undefined;
     return new Promise((resolve) => {
       const timer = document.hidden ? undefined : setTimeout(resolve, this.#delayMs());
       this.#wake = () => {

@@ -1,8 +1,8 @@
 // When to ask again for what should have come up to a version, such as a number of trades. Two functions write
-// the two, so an answer may be behind: then it is asked for again, ever more seldom, and at last no more.
+// the two, so an answer may be behind: then it is asked for again, ever more seldom, down to once a minute.
 
 const FIRST_MS = 1_000;
-const MAX_TRIES = 7; // two minutes in all
+const MAX_BACKOFF_MS = 60_000;
 
 export class Renewal {
   #version = null;
@@ -24,7 +24,7 @@ export class Renewal {
   note(isUpToDate, { leastMs = 0, now = Date.now() } = {}) {
     this.#tries += 1;
     this.#earliestMs = now + leastMs;
-    const backoffMs = FIRST_MS * 2 ** (this.#tries - 1);
-    this.#dueMs = isUpToDate || this.#tries >= MAX_TRIES ? Infinity : now + Math.max(leastMs, backoffMs);
+    const backoffMs = Math.min(FIRST_MS * 2 ** (this.#tries - 1), MAX_BACKOFF_MS);
+    this.#dueMs = isUpToDate ? Infinity : now + Math.max(leastMs, backoffMs);
   }
 }

@@ -13,7 +13,6 @@ export class Row {
   #name = element("span", { className: "under", ariaHidden: "true" }); // where there is no column for it
   #symbol = element("span", { className: "ticker" });
   #timer;
-  ticker = "";
   expander = element("button", { type: "button", className: "expander", tabIndex: -1 });
   node = element("tr", { className: "row" });
 
@@ -33,7 +32,6 @@ export class Row {
 
   /** Shows this symbol. `index` counts all rows of the list. */
   show(entry, index, isOpen) {
-    this.ticker = entry.ticker;
     this.node.dataset.ticker = entry.ticker;
     this.node.ariaRowIndex = String(index + 2); // the heading is the first
     this.node.classList.toggle("open", isOpen);

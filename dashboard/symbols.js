@@ -24,6 +24,7 @@ export class SymbolsView extends HTMLElement {
   #breadth;
   #empty;
   #drawn = -1; // the store's version
+  #page = 1; // that is shown: an address may name one past the last
 
   setUp(store, address) {
     this.#store = store;
@@ -59,7 +60,7 @@ export class SymbolsView extends HTMLElement {
     });
     this.#pager.addEventListener("click", ({ target }) => {
       const step = Number(target.closest("[data-step]")?.dataset.step ?? 0);
-      if (step) this.#address.set({ page: this.#address.state.page + step });
+      if (step) this.#address.set({ page: this.#page + step });
     });
   }
 
@@ -89,7 +90,7 @@ export class SymbolsView extends HTMLElement {
     const found = select(this.#store.entries(), state);
     const size = state.rows === "all" ? Math.max(1, found.length) : Number(state.rows);
     const pages = Math.max(1, Math.ceil(found.length / size));
-    const page = Math.min(state.page, pages);
+    const page = (this.#page = Math.min(state.page, pages));
     const first = (page - 1) * size;
     this.#showPager(page, pages);
     this.#showCount(found.length);

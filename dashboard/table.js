@@ -140,6 +140,9 @@ export class SymbolTable extends HTMLElement {
       this.#rows.delete(ticker);
       if (this.#spare.length < MAX_SPARE_ROWS) this.#spare.push(row);
     }
+    for (const [ticker, { node }] of this.#panels) {
+      if (!wanted.has(ticker) && node.contains(document.activeElement)) this.focus({ preventScroll: true });
+    }
   }
 
   #dropClosed() {
@@ -166,11 +169,13 @@ export class SymbolTable extends HTMLElement {
     return this.#heading.node.offsetHeight;
   }
 
-  /** The first opened symbol in sight, and where it stands on the screen. */
+  /** An opened symbol in sight, the one that is worked in if any, and where it stands on the screen. */
   #openInSight() {
     const layout = this.#layout();
     const ends = this.scrollTop + this.clientHeight - this.#headHeight();
-    for (const ticker of this.#panels.keys()) {
+    const isUsed = ([, { node }]) => node.contains(document.activeElement);
+    const panels = [...this.#panels].sort((a, b) => isUsed(b) - isUsed(a));
+    for (const [ticker] of panels) {
       const index = this.indexOf(ticker);
       const top = layout.top(index);
       if (index >= 0 && top < ends && layout.top(index + 1) > this.scrollTop) return { ticker, offset: top - this.scrollTop };

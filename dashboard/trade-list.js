@@ -16,7 +16,7 @@ export class TradeList extends HTMLElement {
   #where = element("span", { className: "where" });
   #buttons;
 
-  /** `loadMore` fetches older trades into the tape. */
+  /** `loadMore` fetches older trades into the tape, and says whether it could. */
   setUp(tape, loadMore, ticker) {
     this.#tape = tape;
     this.#loadMore = loadMore;
@@ -61,7 +61,7 @@ export class TradeList extends HTMLElement {
   /** So many trades on, from where the reader is once they are loaded. */
   async #step(by) {
     const isLoaded = this.#start + by + PAGE <= this.#tape.trades.length;
-    if (!isLoaded && this.#tape.nextCursor) await this.#loadMore();
+    if (!isLoaded && this.#tape.nextCursor && !(await this.#loadMore())) return;
     this.#start = Math.max(0, Math.min(this.#start + by, this.#tape.trades.length - 1));
     this.#draw();
   }

@@ -8,6 +8,7 @@
 | a connection on which no request begins    | REQUEST_TIMEOUT_S, at most twice that              | none     |
 | an answer that nobody reads                | the same                                           | none     |
 | connections                                | `limit_concurrency`; SPARE_CONNECTIONS beyond that | 503      |
+| CONNECT                                    | none is made                                       | 501      |
 | Host, where only this machine is served    | an address, localhost, or one of `allowed_hosts`   | 403      |
 
 Trailers are left out: they are no headers (RFC 9110, 6.5.1). An Upgrade is passed over (7.8): as the parser
@@ -54,6 +55,7 @@ def encode_problem(status: int, detail: str) -> bytes:
 
 
 NOT_HTTP = Refusal(400, "this is not HTTP/1.1 as it must be written")
+NO_PROXY = Refusal(501, "this is no proxy: call it by its own address")
 TOO_LARGE = Refusal(
     431, f"send a request line and headers of at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers"
 )
@@ -158,6 +160,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = self._other_bytes = 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_method() == b"CONNECT":  # it always asks for an upgrade, and is for proxies
+            self._refuse_within(NO_PROXY)
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return

@@ -99,8 +99,9 @@ class Client:
         try:
             target = _target(url)
             request = _request(target, headers, body)
-            async with asyncio.timeout(timeout_ms / 1000):
-                return await self._exchange(target, request)
+            return await self._exchange(
+                target, request, asyncio.get_running_loop().time() + timeout_ms / 1000
+            )
         except TimeoutError:
             return Answer(None, error=f"no answer within {timeout_ms} ms")
         except (OSError, ValueError) as error:
@@ -113,21 +114,27 @@ class Client:
                 connection.close()
         await asyncio.sleep(0)
 
-    async def _exchange(self, target: _Target, request: bytes) -> Answer:
+    async def _exchange(self, target: _Target, request: bytes, deadline_s: float) -> Answer:
+        """Raises TimeoutError at the deadline, a time of the event loop; OSError."""
         idle = self._idle.setdefault(target[:3], [])
         while idle:
-            answer = await idle.pop().exchange(request)
+            connection = idle.pop()
+            if connection.is_closing():
+                continue
+            answer = await connection.exchange(request, deadline_s)
             if answer is not None:
                 return answer
-            # The subscriber closed it while it was idle, or just as the request came. It may have seen the
-            # request: so may it with any that is delivered again.
-        _, protocol = await asyncio.get_running_loop().create_connection(
-            lambda: _Connection(idle, self._max_answer_bytes),
-            target.host,
-            target.port,
-            ssl=(self._tls or True) if target.tls else None,
-        )
-        answer = await protocol.exchange(request)
+            # The subscriber closed it just as the request came, and may have seen the request: so may it with
+            # any that is delivered again. But not with one after the other: it may be what ended it.
+            break
+        async with asyncio.timeout_at(deadline_s):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(idle, self._max_answer_bytes),
+                target.host,
+                target.port,
+                ssl=(self._tls or True) if target.tls else None,
+            )
+        answer = await connection.exchange(request, deadline_s)
         return answer or Answer(None, error="the connection was closed without an answer")
 
 
@@ -150,21 +157,31 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._received = 0  # bytes of the answer, whatever they are
-        self._begun = self._ended_by_close = False
+        self._begun = self._in_body = False
 
-    async def exchange(self, request: bytes) -> Answer | None:
-        """The answer, or None when the connection ended before any of it came."""
-        if self._transport.is_closing():
-            return None
-        self._answer = asyncio.get_running_loop().create_future()
-        self._begun = False
+    async def exchange(self, request: bytes, deadline_s: float) -> Answer | None:
+        """The answer, or None when the connection ended before any of it came. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        self._begun = self._in_body = False
         self._received = 0
         self._transport.write(request)
+        timer = loop.call_at(deadline_s, self._time_out)  # a fifth of what asyncio.timeout costs
         try:
             return await self._answer
-        except asyncio.CancelledError:  # a timeout, or the broker stops: an answer that comes now is nobody's
+        except asyncio.CancelledError:  # the broker stops: an answer that comes now is nobody's
             self._transport.abort()
             raise
+        finally:
+            timer.cancel()
+
+    def _time_out(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(TimeoutError())
+            self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
     def close(self) -> None:
         self._transport.close()
@@ -191,7 +208,7 @@ class _Connection(asyncio.Protocol):
         if self in self._idle:
             self._idle.remove(self)
         if self._answer is not None and not self._answer.done():
-            if self._ended_by_close:
+            if self._in_body and not self._has_length():
                 self._finish(self._made(), keep=False)
             elif self._begun:
                 self._finish(Answer(None, error="the connection broke off within the answer"), keep=False)
@@ -202,7 +219,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers, self._body, self._size = [], [], 0
-        self._ended_by_close = False
+        self._in_body = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -212,9 +229,7 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._size = 0
-        names = {name.lower() for name, _ in self._headers}
-        final = self._is_final()
-        self._ended_by_close = final and not names & {"content-length", "transfer-encoding"}
+        self._in_body = self._is_final()
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
@@ -226,6 +241,10 @@ class _Connection(asyncio.Protocol):
         if self._is_final():
             self._finish(self._made(), keep=self._parser.should_keep_alive())
 
+    def _has_length(self) -> bool:
+        """Whether the head tells where the body ends; else the end of the connection does."""
+        return any(name.lower() in ("content-length", "transfer-encoding") for name, _ in self._headers)
+
     def _is_final(self) -> bool:
         """Whether this is the answer; below 200 (100 Continue, 103 Early Hints) it is still to come."""
         status: int = self._parser.get_status_code()
@@ -234,6 +253,7 @@ class _Connection(asyncio.Protocol):
     def _made(self) -> Answer:
         body, most = b"".join(self._body), self._max_answer_bytes
         status, headers = self._parser.get_status_code(), CIMultiDict(self._headers)
+        self._headers, self._body = [], []  # an idle connection holds nothing
         return Answer(status, headers, body[:most], is_cut=len(body) > most)
 
     def _finish(self, answer: Answer, *, keep: bool) -> None:

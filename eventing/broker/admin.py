@@ -142,9 +142,12 @@ class Admin:
         )
 
     async def _events(self, request: Request) -> Response:
-        after = request.number("after", 0) if "after" in request.query else None
-        limit = request.number("limit", 100, MAX_PAGE_EVENTS)
-        return json_response({"events": await self._history.events(after, limit, request.query.get("type"))})
+        limit, type_ = request.number("limit", 100, MAX_PAGE_EVENTS), request.query.get("type")
+        if "after" in request.query:
+            events, _ = await self._history.events(request.number("after", 0), limit, type_)
+        else:
+            events = await self._history.newest(limit, type_)
+        return json_response({"events": events})
 
     async def _follow(self, request: Request, receive: Receive, send: Send) -> None:
         """New events as they come, one JSON object a line, until the client goes or the broker stops."""
@@ -162,9 +165,8 @@ class Admin:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store"), *PROTECTIVE]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while not self.stopping.is_set() and not gone.done():
-            events = await self._history.events(after, MAX_PAGE_EVENTS, request.query.get("type"))
-            if events:
-                after = events[-1]["number"]
+            type_ = request.query.get("type")
+            events, after = await self._history.events(after, MAX_PAGE_EVENTS, type_)
             body = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
             await send({"type": "http.response.body", "body": body, "more_body": True})
             if not events:
@@ -194,14 +196,14 @@ class Admin:
 
     async def _replay(self, request: Request) -> Response:
         wanted = request.json()
-        dispatcher = self._engine.dispatchers.get(str(wanted.get("trigger")))
-        if dispatcher is None:
+        trigger = str(wanted.get("trigger"))
+        if trigger not in self._engine.dispatchers:
             running = ", ".join(sorted(self._engine.dispatchers))
             raise Problem(404, f"trigger must be one that runs: {running}")
         first, last = wanted.get("from", 1), wanted.get("to", self._engine.log.next_seq - 1)
         if not all(isinstance(number, int) and 0 <= number < 10**MAX_DIGITS for number in (first, last)):
             raise Problem(400, "from and to must be numbers of events")
-        count, got_to = await self._history.replay(dispatcher, first, last)
+        count, got_to = await self._history.replay(trigger, first, last)
         return json_response({"replayed": count, "to": got_to})
 
     async def _triggers(self, _: Request) -> Response:

@@ -59,6 +59,7 @@ class TriggerSpec:
 class Config:
     brokers: Mapping[str, BrokerSpec]
     triggers: Mapping[str, TriggerSpec]
+    addresses: "AddressMap"  # with which a Trigger that is attached is read too
 
 
 class AddressMap:
@@ -107,7 +108,7 @@ def load(
             trigger = parse_trigger(document, brokers, addresses, where, parallelism=parallelism)
             _once(triggers, trigger.key, where)
             triggers[trigger.key] = trigger
-    return Config(brokers, triggers)
+    return Config(brokers, triggers, addresses)
 
 
 def parse_broker(document: Document, addresses: AddressMap, where: str) -> BrokerSpec:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_MS = 300_000  # a KService's own limit (timeoutSeconds) is 300 s unless it says otherwise
 ORDER_KEY = "partitionkey"
 BROKEN_PAUSE_MS = 1_000
+NO_ROOM_PAUSE_S = 1.0
 DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _ONE_MS = 0.001
 
@@ -137,7 +138,9 @@ class Dispatcher:
         due_ms = schedule.next_due_ms()
         if due_ms is None or len(tasks) >= self.spec.parallelism:
             return self._wake_in(None)
-        return self._wake_in(max((due_ms - now_ms()) / 1000, 0) + _ONE_MS)
+        wait_ms = due_ms - now_ms()
+        # Due, and not taken: there is no room for it before something in flight is done, which pumps.
+        return self._wake_in(wait_ms / 1000 + _ONE_MS if wait_ms >= 0 else NO_ROOM_PAUSE_S)
 
     async def stop(self, grace_s: float) -> None:
         """Start nothing more; wait for what is in flight, then abandon it: it will be delivered again."""
@@ -171,7 +174,8 @@ class Dispatcher:
             if is_set_back:
                 await log.synced()
             rows = await log.reader.backlog(self.number, after, WINDOW // 2, WINDOW_BYTES // 4)
-            items = [(delivery.at_ms, self._item(delivery, stored)) for delivery, stored in rows]
+            # What was never tried is due, even if the clock has been set back since it came.
+            items = [(row.attempts and row.at_ms, self._item(row, stored)) for row, stored in rows]
             schedule.fill(items, rows[-1][0].seq if rows else head, now_ms())
         except LogError:  # it has been told
             await asyncio.sleep(BROKEN_PAUSE_MS / 1000)

@@ -60,9 +60,8 @@ class Limits:
 class Engine:
     """Use: `Engine(...)`, `apply(config)`, `accept(...)`, `stop()`. All calls on one event loop."""
 
-    def __init__(self, log: Log, post: Post, addresses: AddressMap, limits: Limits) -> None:
+    def __init__(self, log: Log, post: Post, limits: Limits) -> None:
         self.dispatchers: dict[str, Dispatcher] = {}
-        self.addresses = addresses
         self.limits = limits
         self.log = log
         self.accepted = 0
@@ -70,9 +69,9 @@ class Engine:
         self.parked: dict[str, int] = {}  # open deliveries of triggers that do not run
         self._post = post
         self._by_broker: dict[str, list[Dispatcher]] = {}
-        self._config = Config({}, {})
+        self._config = Config({}, {}, AddressMap({}))
         self._attached: dict[str, TriggerSpec] = {}
-        self._changing = asyncio.Lock()
+        self.changing = asyncio.Lock()  # held while triggers come and go
 
     @property
     def brokers(self) -> Mapping[str, BrokerSpec]:
@@ -156,22 +155,20 @@ class Engine:
 
     async def apply(self, config: Config) -> None:
         """Run what the files say, beside what is attached. When it raises, all goes on as it was."""
-        async with self._changing:
+        async with self.changing:
             rows = await self.log.read("SELECT name, attached FROM triggers WHERE attached IS NOT NULL")
             attached = {}
             for name, document in rows:
                 try:
-                    attached[name] = self._parse(
-                        msgspec.json.decode(document), config.brokers, f"attached {name}"
-                    )
+                    attached[name] = self._parse(msgspec.json.decode(document), config, f"attached {name}")
                 except ConfigError as error:
                     logger.warning("this attached Trigger does not run: %s", error)
             await self._change_over(config, attached)
 
     async def attach(self, document: Document) -> TriggerSpec:
         """Add a Trigger, or replace an attached one; it outlives a restart. Raises ConfigError."""
-        async with self._changing:
-            spec = self._parse(document, self.brokers, "attach")
+        async with self.changing:
+            spec = self._parse(document, self._config, "attach")
             if spec.key in self._config.triggers:
                 raise ConfigError(
                     f"Trigger {spec.key} comes from a file: change it there, or choose another name"
@@ -185,12 +182,12 @@ class Engine:
 
         Raises KeyError when there is none, ConfigError when it comes from a file.
         """
-        async with self._changing:
+        async with self.changing:
             if key in self._config.triggers:
                 raise ConfigError(f"Trigger {key} comes from a file: remove it there")
-            rest = dict(self._attached)
-            del rest[key]
-            await self._remember(key, None)
+            if not await self._remember(key, None):
+                raise KeyError(key)
+            rest = {name: spec for name, spec in self._attached.items() if name != key}
             await self._change_over(self._config, rest)
 
     def is_attached(self, key: str) -> bool:
@@ -200,8 +197,9 @@ class Engine:
         """Let what is in flight finish, for at most `grace_s`."""
         await asyncio.gather(*(dispatcher.stop(grace_s) for dispatcher in self.dispatchers.values()))
 
-    def _parse(self, document: Document, brokers: Mapping[str, BrokerSpec], where: str) -> TriggerSpec:
-        return parse_trigger(document, brokers, self.addresses, where, parallelism=self.limits.parallelism)
+    def _parse(self, document: Document, config: Config, where: str) -> TriggerSpec:
+        parallelism = self.limits.parallelism
+        return parse_trigger(document, config.brokers, config.addresses, where, parallelism=parallelism)
 
     async def _change_over(self, config: Config, attached: dict[str, TriggerSpec]) -> None:
         """Start what is new, which may fail; then change over in one step; then stop what is gone.
@@ -236,12 +234,16 @@ class Engine:
         rows = await self.log.read(BACKLOGS, (totals.trigger,))
         return Dispatcher(spec, self.log, self._post, self._reply, totals, Backlog(*rows[0]))
 
-    async def _remember(self, key: str, document: bytes | None) -> None:
-        def write(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO triggers (name) VALUES (?) ON CONFLICT DO NOTHING", (key,))
-            db.execute("UPDATE triggers SET attached = ? WHERE name = ?", (document, key))
+    async def _remember(self, key: str, document: bytes | None) -> bool:
+        """Attached, or no more; whether there was anything to change."""
 
-        await self.log.change(write)
+        def write(db: sqlite3.Connection) -> bool:
+            if document is not None:
+                db.execute("INSERT INTO triggers (name) VALUES (?) ON CONFLICT DO NOTHING", (key,))
+            update = "UPDATE triggers SET attached = ?1 WHERE name = ?2 AND attached IS NOT ?1"
+            return db.execute(update, (document, key)).rowcount > 0
+
+        return await self.log.change(write)
 
 
 def _hop(event: Event, hops: int | None) -> tuple[int, Event]:

@@ -20,7 +20,7 @@ MAX_PAGE_BYTES = 16 << 20
 STEP = 500
 
 _NEWEST = "SELECT seq, bytes FROM events WHERE {where} ORDER BY seq DESC LIMIT ?"
-_AFTER = "SELECT seq, bytes FROM events WHERE seq > ? AND {where} ORDER BY seq LIMIT ?"
+_AFTER = "SELECT seq, bytes FROM events WHERE seq > ? AND seq <= ? AND {where} ORDER BY seq LIMIT ?"
 _OF_TYPE = "json_extract(CAST(attributes AS TEXT), '$.type') = ?"
 _OF_BROKER = """
 SELECT seq, attributes FROM events WHERE seq > ? AND seq <= ? AND broker = ? ORDER BY seq LIMIT ?
@@ -55,15 +55,21 @@ class History:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    async def events(self, after: int | None, limit: int, type_: str | None) -> list[dict[str, Any]]:
-        """Events with their deliveries: those after a number in order, or else the newest, newest first."""
+    async def newest(self, limit: int, type_: str | None) -> list[dict[str, Any]]:
+        """Events with their deliveries, newest first."""
         await self._up_to_date()
-        where, values = (_OF_TYPE, [type_]) if type_ else ("1", [])
-        if after is None:
-            rows = await self._reader.read(_NEWEST.format(where=where), [*values, limit])
-        else:
-            rows = await self._reader.read(_AFTER.format(where=where), [after, *values, limit])
-        return await self._described(rows)
+        where, values = _where(type_)
+        return await self._described(await self._reader.read(_NEWEST.format(where=where), [*values, limit]))
+
+    async def events(self, after: int, limit: int, type_: str | None) -> tuple[list[dict[str, Any]], int]:
+        """The next events after a number, with their deliveries; and the number up to which there is none."""
+        last = self._log.next_seq - 1
+        await self._up_to_date()
+        where, values = _where(type_)
+        rows = await self._reader.read(_AFTER.format(where=where), [after, last, *values, limit])
+        events = await self._described(rows)
+        is_all = len(rows) < limit and len(events) == len(rows)
+        return events, last if is_all or not events else events[-1]["number"]
 
     async def _up_to_date(self) -> None:
         """What has happened shows; while the file can't be written, what had happened before."""
@@ -101,14 +107,16 @@ class History:
     async def replay_dead_letters(self, seq: int | None = None) -> int:
         """Deliver the dead letters of one event, or all, again to the triggers that run; how many."""
         count, after = 0, 0 if seq is None else seq - 1
+        end = self._log.next_seq  # what is refused again meanwhile is not replayed again
         while rows := await self._reader.read(_KEPT, (after, STEP if seq is None else 1)):
             first, after = rows[0][0], rows[-1][0]
-            if seq is not None and first != seq:
+            if first >= end or (seq is not None and first != seq):
                 break
-            for dispatcher in list(self._engine.dispatchers.values()):
-                reopened = await self._reopen(_REOPEN_KEPT, [(dispatcher.number, first, after)])
-                dispatcher.replay(reopened)
-                count += len(reopened)
+            async with self._engine.changing:
+                for dispatcher in self._engine.dispatchers.values():
+                    reopened = await self._reopen(_REOPEN_KEPT, [(dispatcher.number, first, after)])
+                    dispatcher.replay(reopened)
+                    count += len(reopened)
         return count
 
     async def forget_dead_letter(self, seq: int) -> int:
@@ -122,27 +130,34 @@ class History:
             dispatcher.forget([(seq, size) for trigger, size in forgotten if trigger == dispatcher.number])
         return len(forgotten)
 
-    async def replay(self, dispatcher: Dispatcher, first: int, last: int) -> tuple[int, int]:
+    async def replay(self, trigger: str, first: int, last: int) -> tuple[int, int]:
         """Deliver what is retained from `first` to `last` and matches to a trigger, once more.
 
-        Returns how many, and the number it got to: less than `last` when the trigger's backlog is full.
+        Returns how many, and the number it got to: less than `last` when the trigger's backlog is full, or
+        the trigger was taken away.
         """
-        spec, count, after = dispatcher.spec, 0, first - 1
-        while dispatcher.open < self._engine.limits.backlog_events:
-            rows = await self._reader.read(
-                _OF_BROKER,
-                (after, last, spec.broker, STEP),
-            )
-            if not rows:
-                return count, last
-            after = rows[-1][0]
-            wanted = [seq for seq, attributes in rows if spec.matches(msgspec.json.decode(attributes))]
-            numbers = [(dispatcher.number, seq) for seq in wanted]
-            kept = await self._reopen(_REOPEN_KEPT, [(*number, number[1]) for number in numbers])
-            fresh = await self._reopen(_REOPEN, numbers)
-            dispatcher.replay(kept, fresh)
-            count += len(kept) + len(fresh)
-        return count, after
+        count, after = 0, first - 1
+        while after < last:
+            async with self._engine.changing:  # what is opened again belongs to the dispatcher that runs
+                dispatcher = self._engine.dispatchers.get(trigger)
+                if dispatcher is None or dispatcher.open >= self._engine.limits.backlog_events:
+                    return count, after
+                opened, after = await self._replay_page(dispatcher, after, last)
+                count += opened
+        return count, last
+
+    async def _replay_page(self, dispatcher: Dispatcher, after: int, last: int) -> tuple[int, int]:
+        """How many of the next events were opened again, and the number that it got to."""
+        spec = dispatcher.spec
+        rows = await self._reader.read(_OF_BROKER, (after, last, spec.broker, STEP))
+        if not rows:
+            return 0, last
+        wanted = [seq for seq, attributes in rows if spec.matches(msgspec.json.decode(attributes))]
+        numbers = [(dispatcher.number, seq) for seq in wanted]
+        kept = await self._reopen(_REOPEN_KEPT, [(*number, number[1]) for number in numbers])
+        fresh = await self._reopen(_REOPEN, numbers)
+        dispatcher.replay(kept, fresh)
+        return len(kept) + len(fresh), rows[-1][0]
 
     async def _reopen(self, sql: str, values: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
         """(number, bytes) of the deliveries that are open again."""
@@ -151,6 +166,10 @@ class History:
             return [row for value in values for row in db.execute(sql, value).fetchall()]
 
         return await self._log.change(reopen) if values else []
+
+
+def _where(type_: str | None) -> tuple[str, list[str]]:
+    return (_OF_TYPE, [type_]) if type_ else ("1", [])
 
 
 def _event(entry: Stored) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class Source:
         before, self._seen = self._seen, self._look()
         return before == self._seen != self._used
 
+    def is_used(self) -> bool:
+        """Whether the files, when they were last looked at, were those in use."""
+        return self._seen == self._used
+
     def use(self) -> None:
         """What was seen last is in use."""
         self._used = self._seen
@@ -79,21 +83,21 @@ class Source:
         except (ConfigError, OSError) as error:
             return str(error)
 
-    def read(self) -> tuple[Config, AddressMap]:
+    def read(self) -> Config:
         """Raises ConfigError."""
         urls: dict[str, str] = {}
         for file in self._settings.map_files:
             urls |= read_map(file)
         addresses = AddressMap(urls | dict(self._settings.urls))
         documents = documents_of(files_of(self._settings.files))
-        return load(documents, addresses, parallelism=self._settings.limits.parallelism), addresses
+        return load(documents, addresses, parallelism=self._settings.limits.parallelism)
 
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, LogError or OSError when it can't start."""
     source = Source(settings)
     source.is_new()
-    config, addresses = source.read()
+    config = source.read()
     source.use()
     metrics = Metrics()
     log = Log(settings.data, on_group=metrics.group)
@@ -102,7 +106,7 @@ async def run(settings: Settings) -> None:
         client = Client(settings.max_body_bytes)
         tracer = make_tracer("broker")
         post = traced_post(client.post, tracer) if tracer else client.post
-        engine = Engine(log, post, addresses, settings.limits)
+        engine = Engine(log, post, settings.limits)
         metrics.watch(engine)
         await engine.apply(config)
         admin = Admin(engine, metrics, settings.allowed_hosts)
@@ -172,10 +176,11 @@ async def _watch(source: Source, engine: Engine, admin: Admin) -> None:
     while True:
         await asyncio.sleep(RELOAD_S)
         if not await asyncio.to_thread(source.is_new):
+            if source.is_used():
+                admin.config_error = None  # a change that could not be used was undone
             continue
         try:
-            config, engine.addresses = await asyncio.to_thread(source.read)
-            await engine.apply(config)
+            await engine.apply(await asyncio.to_thread(source.read))
         except Exception as error:  # whatever it is, it may pass, and the next change must be seen
             is_plain = isinstance(error, ConfigError | LogError)
             text = str(error) if is_plain else f"{type(error).__name__}: {error}"

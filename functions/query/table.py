@@ -226,6 +226,8 @@ class TickerTable:
 
     def changes(self, cursor: Cursor, limit: int, wanted: Callable[[Row], bool] | None = None) -> Changes:
         """At most `limit` of the rows that changed since `cursor`, oldest change first."""
+        if cursor.epoch != self._epoch and self._is_ahead(cursor):
+            return Changes([], cursor, more=False, reset=False)
         if cursor.epoch != self._epoch and (foreign := self._changes_elsewhere(cursor)) is not None:
             foreign = list(filter(wanted, foreign))
             if len(foreign) <= limit:
@@ -246,6 +248,14 @@ class TickerTable:
 
     def here(self) -> Cursor:
         return Cursor(self._epoch, self._change, self._store_cursor, self._merged_ms)
+
+    def _is_ahead(self, cursor: Cursor) -> bool:
+        """Whether another table has shown the client, since this one was read, what is on its way here.
+
+        For so long at most as this one may be behind: then the cursor is of another store.
+        """
+        is_new = _is_within(self._clock_ms(), cursor.issued_ms, MAX_AGE_MS + REFRESH_INTERVAL_MS)
+        return is_new and cursor.issued_ms > self._merged_ms and cursor.store_cursor > self._store_cursor
 
     def _changes_elsewhere(self, cursor: Cursor) -> list[Row] | None:
         """Rows that a client of another table may lack, or None when that can't be told.

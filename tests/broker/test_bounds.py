@@ -33,7 +33,7 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
 
 
 async def door(log: Log, limits: Limits, **bounds: int) -> Ingress:
-    engine = Engine(log, never, AddressMap({}), limits)
+    engine = Engine(log, never, limits)
     await engine.apply(load([("here", yaml.safe_load(BrokerProcess.yaml()))], AddressMap({})))
     return Ingress(engine, **bounds)
 

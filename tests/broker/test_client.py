@@ -122,6 +122,23 @@ async def test_an_idle_connection_that_was_closed_is_replaced() -> None:
     assert server.connections == 2
 
 
+async def test_an_event_that_ends_its_connections_is_not_sent_on_each_of_them() -> None:
+    """They may be of processes that it ends."""
+    server = Server(*[OK] * 8, *[None] * 8)
+    async with serving(server) as client:
+        await asyncio.gather(*(post(client, server.url) for _ in range(8)))
+        assert (await post(client, server.url)).status is None
+    assert len(server.requests) == 8 + 2, "on one that was kept, which may have been closed, and on a new one"
+
+
+async def test_an_idle_connection_holds_no_answer() -> None:
+    server = Server(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n" + b"x" * 900)
+    async with serving(server) as client:
+        assert len((await post(client, server.url)).body) == 900
+        [[idle]] = client._idle.values()
+        assert (idle._body, idle._headers) == ([], [])
+
+
 async def test_a_new_connection_that_is_closed_is_no_answer() -> None:
     server = Server(None)
     async with serving(server) as client:

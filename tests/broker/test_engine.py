@@ -15,6 +15,7 @@ import yaml
 from eventing.broker import server
 from eventing.broker.admin import Admin
 from eventing.broker.config import AddressMap, Config, load
+from eventing.broker.dispatch import now_ms
 from eventing.broker.engine import Engine, Limits, Outcome
 from eventing.broker.history import History
 from eventing.broker.log import Log, LogError
@@ -90,7 +91,7 @@ def subscriber() -> Subscriber:
 
 @pytest.fixture
 async def engine(log: Log, subscriber: Subscriber) -> AsyncIterator[Engine]:
-    made = Engine(log, subscriber.post, AddressMap({}), Limits(parallelism=8))
+    made = Engine(log, subscriber.post, Limits(parallelism=8))
     yield made
     await made.stop(0.1)
 
@@ -192,7 +193,7 @@ async def test_dead_letters_kept_here_count_in_the_bound_on_bytes(log: Log, subs
     async def refuse(_: str) -> Answer:
         return REFUSED
 
-    engine = Engine(log, subscriber.post, AddressMap({}), Limits(backlog_bytes=2_500))
+    engine = Engine(log, subscriber.post, Limits(backlog_bytes=2_500))
     subscriber.answer = refuse
     await engine.apply(config_of("t"))
     dispatcher, outcomes = engine.dispatchers["test/t"], []
@@ -251,7 +252,7 @@ async def test_while_the_file_cannot_be_written_what_gathers_is_bounded(
         assert len(log._group.deliveries) <= 3, "of each delivery how it stands now, not each attempt"
         assert log.total_bytes == total_bytes
         history = History(engine)
-        assert [one["number"] for one in await history.events(0, 10, None)] == [1, 2, 3]
+        assert [one["number"] for one in (await history.events(0, 10, None))[0]] == [1, 2, 3]
         assert await history.dead_letters(0, 10) == []
         admin = Admin(engine, Metrics())
         ready = admin._probe(Request({**SCOPE, "path": "/readyz"}, b""))
@@ -310,3 +311,77 @@ async def test_an_event_is_on_disk_before_it_is_accepted(log: Log) -> None:
     pragmas = ("journal_mode", "synchronous")
     found = await log.change(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas])
     assert found == ["wal", 2]
+
+
+async def test_a_replay_opens_nothing_for_a_trigger_that_was_taken_away(
+    engine: Engine, log: Log, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes back while the replay is under way, with a dispatcher that has counted what is open."""
+    monkeypatch.setattr("eventing.broker.history.STEP", 10)
+    await engine.apply(config_of("t"))
+    await accept(engine, *range(50))
+    await until(lambda: len(subscriber.taken) == 50)
+    replaying = asyncio.create_task(History(engine).replay("test/t", 1, 50))
+    await asyncio.sleep(0)
+    await engine.apply(config_of())
+    await engine.apply(config_of("t"))
+    count, _ = await replaying
+    await until(lambda: len(subscriber.taken) == 50 + count)
+    await log.synced()
+    assert await log.read("SELECT count(*) FROM deliveries WHERE state = 0") == [(0,)]
+    assert engine.dispatchers["test/t"].open == 0
+
+
+async def test_what_was_never_tried_is_due_after_the_clock_was_set_back(
+    engine: Engine, log: Log, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscriber.answer = never
+    await engine.apply(config_of("t"))
+    with monkeypatch.context() as patch:
+        patch.setattr("eventing.broker.engine.now_ms", lambda: now_ms() + 7_200_000)
+        await accept(engine, 1, 2, 3)
+    await engine.stop(0)
+    later = Engine(log, (after := Subscriber()).post, Limits())
+    await later.apply(config_of("t"))
+    await until(lambda: len(after.taken) == 3)
+    await later.stop(0.1)
+
+
+async def test_who_follows_a_rare_type_does_not_look_at_the_others_again(engine: Engine) -> None:
+    await engine.apply(config_of("t"))
+    await accept(engine, *range(30))
+    history = History(engine)
+    assert await history.events(0, 10, "rare") == ([], 30)
+    found, after = await history.events(0, 10, "t")
+    assert ([one["number"] for one in found], after) == ([*range(1, 11)], 10)
+    assert (await history.events(25, 10, None))[1] == 30
+
+
+async def test_an_attached_trigger_whose_broker_is_gone_can_be_detached(engine: Engine) -> None:
+    await engine.apply(config_of())
+    await engine.attach(yaml.safe_load(BrokerProcess.trigger_yaml("late", "http://here/late")))
+    await engine.apply(load([], AddressMap({})))
+    assert not engine.dispatchers
+    await engine.detach("test/late")
+    await engine.apply(config_of())
+    assert not engine.dispatchers
+    with pytest.raises(KeyError):
+        await engine.detach("test/late")
+
+
+async def test_a_change_that_was_undone_is_no_error_any_more(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "RELOAD_S", 0.005)
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "broker.yaml").write_text(text_of("a"))
+    source = server.Source(server.Settings((folder,)))
+    admin: Any = SimpleNamespace(config_error=None)
+    watching = asyncio.create_task(server._watch(source, engine, admin))
+    await until(lambda: list(engine.dispatchers) == ["test/a"])
+    (folder / "bad.yaml").write_text("a: [")
+    await until(lambda: admin.config_error)
+    (folder / "bad.yaml").unlink()
+    await until(lambda: admin.config_error is None)
+    watching.cancel()

@@ -275,6 +275,14 @@ async def test_a_request_that_does_not_go_on_is_ended(
     assert status_of(await talk(port_of(hasty), start, until=b"no such end")) == status
 
 
+@pytest.mark.parametrize("tail", [b"", b"x" * 60_000], ids=["alone", "and more"])
+async def test_it_is_no_proxy(hasty: uvicorn.Server, tail: bytes) -> None:
+    connect = b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n"
+    said = await talk(port_of(hasty), connect + tail, until=b"no such end")
+    assert status_of(said) == 501
+    assert said.count(b"HTTP/1.1") == 1
+
+
 @pytest.mark.parametrize("piece", [b"\r\n", b"x: y\r\n"], ids=["blank lines", "headers"])
 async def test_a_request_that_goes_on_without_end_is_ended(hasty: uvicorn.Server, piece: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hasty))

@@ -39,7 +39,7 @@ TYPES = [
     *("application/cloudevents+json; charset=utf-16", "application/cloudevents", "APPLICATION/JSON;", "json"),
     *("application/cloudevents+avro", 'application/x+json; a="b\\""', "application/octet-stream", "/", ";"),
 ]
-METHODS = ["GET", "PUT", "OPTIONS", "HEAD", "DELETE", "PRI", "post", "P\xd6ST"]
+METHODS = ["GET", "CONNECT", "PUT", "OPTIONS", "HEAD", "DELETE", "PRI", "post", "P\xd6ST"]
 PATHS = [
     *("/", "//", "*", "/test/default/", "/nope/default", "/test", "/%2e%2e/x", "/\x7f", "/metrics"),
     *("/-/events", "/-/events?limit=-1&after=x", "/-/events?after=99999999999999999999", "/-/events?limit=0"),

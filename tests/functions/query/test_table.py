@@ -207,6 +207,40 @@ def test_another_pod_sends_little(
     assert client.received <= 5 + 4 * 2
 
 
+def test_another_pod_that_is_a_little_behind_waits_until_it_is_not(
+    model: ModelStore, clock: Clock, make_table: Callable[[], TickerTable]
+) -> None:
+    one, other, client = make_table(), make_table(), Client()
+    for ticker in TICKERS:
+        model.change(ticker)
+    one.refresh()
+    other.refresh()
+    client.poll_all(one)
+    model.change("C")
+    clock.now_ms += REFRESH_INTERVAL_MS
+    one.refresh()
+    client.poll_all(one)
+    shown = dict(client.rows)
+    behind = other.changes(parse_cursor(client.cursor), 10)
+    assert (behind.rows, str(behind.cursor), behind.reset) == ([], client.cursor, False)
+    clock.now_ms += REFRESH_INTERVAL_MS
+    client.poll_all(other)
+    assert (client.rows, client.resets) == (shown, 1)
+
+
+def test_a_cursor_of_another_store_is_not_waited_for(
+    model: ModelStore, clock: Clock, make_table: Callable[[], TickerTable]
+) -> None:
+    model.change("A")
+    table = make_table()
+    table.refresh()
+    clock.now_ms += 1
+    ahead = Cursor("0" * 8, 1, 1_000, clock.now_ms)
+    assert not table.changes(ahead, 10).reset
+    clock.now_ms += MAX_AGE_MS + REFRESH_INTERVAL_MS
+    assert table.changes(ahead, 10).reset
+
+
 def test_another_pod_knows_what_it_saw_long_ago(
     model: ModelStore, clock: Clock, make_table: Callable[[], TickerTable]
 ) -> None:
