@@ -17,6 +17,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, wraps
+from typing import Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
 import functions_framework.aio
@@ -61,11 +62,23 @@ def _to_handle(handler: Handler) -> Handle:
         if inspect.iscoroutinefunction(handler):
             reply = await handler(to_cloud_event(event))
         else:
-            loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(executor, handler, to_cloud_event(event))
+            reply = await _in_thread(executor, handler, event)
         return Answer(DONE) if reply is None else Answer(DONE, 200, reply=from_cloud_event(reply))
 
     return handle
+
+
+async def _in_thread(executor: ThreadPoolExecutor, handler: Handler, event: Event) -> CloudEvent | None:
+    """What is given up while all threads hang stays in the executor's queue, but not its event."""
+    waiting = [event]
+
+    def run() -> Any:
+        return handler(to_cloud_event(waiting.pop()))
+
+    try:
+        return cast(CloudEvent | None, await asyncio.get_running_loop().run_in_executor(executor, run))
+    finally:
+        waiting.clear()
 
 
 def reply_to(event: CloudEvent, type_: str, data: object, *, source: str) -> CloudEvent:

@@ -18,7 +18,7 @@ from trades.trade import TradeEvent
 MAX_ALERTS = 10_000  # kept, the newest
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS claims (source TEXT, id TEXT, last_window_ms INTEGER, PRIMARY KEY (source, id));
+CREATE TABLE IF NOT EXISTS counted (source TEXT, id TEXT, last_ms INTEGER, PRIMARY KEY (source, id));
 CREATE TABLE IF NOT EXISTS volumes (
     window_ms INTEGER, ticker TEXT, volume INTEGER, PRIMARY KEY (window_ms, ticker));
 CREATE TABLE IF NOT EXISTS alerts (
@@ -30,7 +30,7 @@ INSERT INTO volumes VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET volume = volume + excluded.volume
 """
 
-_CLAIM = "INSERT INTO claims VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_CLAIM = "INSERT INTO counted VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _LARGEST = """
 SELECT window_ms, ticker, volume FROM volumes WHERE window_ms = (SELECT min(window_ms) FROM volumes)
 ORDER BY volume DESC, ticker LIMIT 1
@@ -81,8 +81,8 @@ class VolumeWindows:
                 volumes[window_ms, trade.ticker] += trade.volume
         if not volumes:
             return False
-        last_window_ms, _ = max(volumes)
-        claim = self._db.execute(_CLAIM, (event.source, event.id, last_window_ms))
+        last_ms = max(trade.time_ms for trade in event.trades)  # windows may have another length later
+        claim = self._db.execute(_CLAIM, (event.source, event.id, last_ms))
         if claim.rowcount == 0:
             return False
         self._db.executemany(_ADD, [(*key, volume) for key, volume in volumes.items()])
@@ -97,7 +97,7 @@ class VolumeWindows:
         alert = (window_ms, self._window_ms, ticker, volume, event.source, event.id)
         self._db.execute("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?)", alert)
         self._db.execute("DELETE FROM volumes WHERE window_ms = ?", (window_ms,))
-        self._db.execute("DELETE FROM claims WHERE last_window_ms <= ?", (window_ms,))
+        self._db.execute("DELETE FROM counted WHERE last_ms < ?", (end_ms,))
         self._db.execute(_FORGET, (MAX_ALERTS,))
 
     def _alert_of(self, event: TradeEvent) -> Alert | None:

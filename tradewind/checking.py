@@ -19,6 +19,7 @@ from tradewind.snapshot import Queue, queues_of
 from tradewind.tallying import tally_all
 
 PAGE = 1_000
+MAX_JUDGED_LEVELS = 500_000  # at a time, twice: about 200 MB
 ROUNDS = 8
 PAUSE_S = 0.25
 
@@ -72,9 +73,13 @@ class Checker:
                     suspects.append(name)
                 elif summary:
                     not_kept += summary.summary.trade_count - (raw.summary.trade_count if raw else 0)
+        self.watch_events()
+        return Found(trades, tickers, sorted(suspects), not_kept)
+
+    def watch_events(self) -> None:
+        """Only the events. What is done of it, `scan` does not do again."""
         while not self.events.is_done:
             deque(self._watched_trades(), maxlen=0)
-        return Found(trades, tickers, sorted(suspects), not_kept)
 
     def _watched_trades(self) -> Iterator[StoredTrade]:
         return self.events.watch(self._counted(self._store.scan_trades()))
@@ -92,9 +97,21 @@ class Checker:
         idle: Idle,
         rounds: int = ROUNDS,
         sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator[Judgement]:
+        """Look at each again until it agrees, or differs in the same way on both sides of an idle moment.
+
+        Some at a time: what differs may be all there is, and each difference has all its price levels.
+        """
+        for differing in self._differing(suspects):
+            yield self._judge(differing, idle, rounds, sleep)
+
+    def _judge(
+        self,
+        differing: dict[str, Difference],
+        idle: Idle,
+        rounds: int,
+        sleep: Callable[[float], None],
     ) -> Judgement:
-        """Look at each again until it agrees, or differs in the same way on both sides of an idle moment."""
-        differing = self._check_all(suspects)
         confirmed: list[Difference] = []
         for round_ in range(rounds):
             if not differing:
@@ -107,6 +124,22 @@ class Checker:
             confirmed += (found for ticker, found in now.items() if differing[ticker] == found)
             differing = {ticker: found for ticker, found in now.items() if differing[ticker] != found}
         return Judgement(sorted(confirmed, key=lambda found: found.ticker), sorted(differing))
+
+    def _differing(self, suspects: Iterable[str]) -> Iterator[dict[str, Difference]]:
+        """Those that still differ, in portions of MAX_JUDGED_LEVELS or little more."""
+        portion: dict[str, Difference] = {}
+        levels = 0
+        for ticker in suspects:
+            found = self.check(ticker)
+            if found is None:
+                continue
+            portion[ticker] = found
+            levels += sum(len(tally.levels) for tally in (found.raw, found.summary) if tally)
+            if levels >= MAX_JUDGED_LEVELS:
+                yield portion
+                portion, levels = {}, 0
+        if portion:
+            yield portion
 
     def _check_all(self, tickers: Iterable[str]) -> dict[str, Difference]:
         looked = ((ticker, self.check(ticker)) for ticker in tickers)

@@ -20,7 +20,9 @@ alone. If there are none, what was counted of it is taken out: once it came agai
 Only so many events are looked at in one pass. If there are more, they are claimed pass by pass, and no ticker
 is set before the last of them.
 
-Where raw trades expire, they do not say what a summary should be: nothing is repaired.
+Where claims expire (EVENT_RETENTION), an event without one is no fault, and none is made: if the server lost
+it, and the event is sent again after all, it counts again. Where raw trades expire, they do not say what a
+summary should be: nothing is repaired.
 
 Dead letters are the exception: an event that waits there may be in one and not in the other, and its replay
 would still add what it lacks. So tickers of dead letters that wait, or were sent again since we began, are
@@ -83,7 +85,7 @@ def repair_store(
     started_ms = time.time_ns() // 1_000_000
     report: dict[str, str] = {}
     while True:
-        suspects = checker.scan().suspects
+        checker.watch_events()
         events = checker.events.judge(idle)
         verdicts, unfinished = _finish(store, events.begun, dry_run)
         report |= verdicts
@@ -91,15 +93,16 @@ def repair_store(
         to_claim = _hold_together(held, events.unclaimed)
         if not dry_run:
             store.claim_stored(to_claim)
-        if dry_run or not (events.maybe_uncounted and to_claim):
+        is_progress = to_claim or FINISHED in verdicts.values()
+        if dry_run or not (events.maybe_uncounted and is_progress):
             break
         checker = Checker(store, count)
-    judgement = checker.judge(suspects, idle)
-    held |= _waiting(store, started_ms)
-    report |= dict.fromkeys(judgement.moving, MOVED)
-    for found in judgement.confirmed:
-        not_now = held.get(found.ticker) or (TOO_MANY if events.maybe_uncounted else None)
-        report[found.ticker] = not_now or _set(store, found, dry_run)
+    for judgement in checker.judge(checker.scan().suspects, idle):
+        held |= _waiting(store, started_ms)
+        report |= dict.fromkeys(judgement.moving, MOVED)
+        for found in judgement.confirmed:
+            not_now = held.get(found.ticker) or (TOO_MANY if events.maybe_uncounted else None)
+            report[found.ticker] = not_now or _set(store, found, dry_run)
     return dict(sorted(report.items()))
 
 

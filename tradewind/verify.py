@@ -13,7 +13,7 @@ from tradewind.exits import BROKEN, FINE
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, data_option, fail, print_json, store_url
 
 if TYPE_CHECKING:
-    from tradewind.checking import Found, Judgement
+    from tradewind.checking import Found
     from tradewind.checking_events import EventFaults, Faults
 
 MAX_SHOWN = 50  # of the tickers that differ
@@ -39,14 +39,18 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     try:
         with closing(open_existing(url)) as opened, progress_bar(opened.read_stored_count) as count:
             checker = Checker(opened, count)
-            found = checker.scan()
+            scanned = checker.scan()
             idle = idle_or_quiet(store, data)
-            judgement = checker.judge(found.suspects, idle)
+            differences: dict[str, list[str]] = {}
+            moving: list[str] = []
+            for judgement in checker.judge(scanned.suspects, idle):
+                differences |= {found.ticker: found.describe() for found in judgement.confirmed}
+                moving += judgement.moving
             events = checker.events.judge(idle)
             dead_letters = opened.count_dead_letters()
     except (StoreError, Unreachable, NoRoom) as error:
         fail(f"tradewind verify: {error}")
-    report = Report(url, found, judgement, events, checker.expiry.trades, dead_letters)
+    report = Report(url, scanned, differences, moving, events, checker.expiry.trades, dead_letters)
     if json:
         _print_json(report)
     else:
@@ -59,23 +63,20 @@ class Report(NamedTuple):
 
     url: str
     found: "Found"
-    judgement: "Judgement"
+    differences: dict[str, list[str]]  # by ticker, in words
+    moving: list[str]
     events: "EventFaults"
     trades_expire: bool
     dead_letters: int
 
     @property
-    def differences(self) -> dict[str, list[str]]:
-        return {difference.ticker: difference.describe() for difference in self.judgement.confirmed}
-
-    @property
     def is_wrong(self) -> bool:
         faults = any(getattr(self.events, name).count for name in EVENT_FAULTS)
-        return faults or bool(self.judgement.confirmed)
+        return faults or bool(self.differences)
 
     @property
     def is_fine(self) -> bool:
-        return not (self.is_wrong or self.judgement.moving or self.events.not_judged)
+        return not (self.is_wrong or self.moving or self.events.not_judged)
 
 
 def _print_json(report: Report) -> None:
@@ -85,7 +86,7 @@ def _print_json(report: Report) -> None:
             "trades": report.found.trades,
             "tickers": report.found.tickers,
             "differences": report.differences,
-            "not_judged": report.judgement.moving,
+            "not_judged": report.moving,
             **{name: getattr(report.events, name) for name in EVENT_FAULTS},
             "events_not_judged": report.events.not_judged,
             "trades_not_kept": report.found.not_kept,
@@ -96,7 +97,7 @@ def _print_json(report: Report) -> None:
 
 def _print_text(report: Report, where: str) -> None:
     """`where`: the options by which `repair` finds the same store."""
-    found, differences, moving = report.found, report.differences, report.judgement.moving
+    found, differences, moving = report.found, report.differences, report.moving
     show_differences(differences)
     print(
         f"{found.trades:,} trades of {found.tickers:,} tickers in {report.url}: {len(differences):,} differ."

@@ -40,9 +40,10 @@ def name_of(event: TradeEvent) -> EventName:
 def verify(store: TradeStore) -> tuple[list[str], EventFaults]:
     """The tickers that differ, and what is wrong with events."""
     checker = Checker(store)
-    judgement = checker.judge(checker.scan().suspects, idle, sleep=lambda _seconds: None)
-    assert judgement.moving == []
-    return [found.ticker for found in judgement.confirmed], checker.events.judge(idle)
+    judgements = list(checker.judge(checker.scan().suspects, idle, sleep=lambda _seconds: None))
+    assert not any(judgement.moving for judgement in judgements)
+    differing = [found.ticker for judgement in judgements for found in judgement.confirmed]
+    return differing, checker.events.judge(idle)
 
 
 NOTHING = (Faults(), Faults(), Faults())

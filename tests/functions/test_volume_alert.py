@@ -82,6 +82,22 @@ def test_it_remembers_over_a_restart(tmp_path: Path) -> None:
         windows.close()
 
 
+def test_an_event_that_comes_again_counts_once_though_windows_are_shorter_now(tmp_path: Path) -> None:
+    def add(window_ms: int, event: TradeEvent) -> Alert | None:
+        windows = VolumeWindows(tmp_path / "windows.db", window_ms, GRACE_MS)
+        try:
+            return windows.add(event)
+        finally:
+            windows.close()
+
+    first = event_of("1", ("A", 5, 250_000))
+    add(300_000, first)
+    assert add(60_000, event_of("2", ("B", 1, 100_000))) == Alert(0, 60_000, "A", 5)
+    add(60_000, first)
+    assert add(60_000, event_of("3", ("B", 1, 200_000))) == Alert(60_000, 60_000, "B", 1)
+    assert add(60_000, event_of("4", ("B", 3, 400_000))) == Alert(180_000, 60_000, "B", 1)
+
+
 times = st.integers(0, 4 * WINDOW_MS)
 sales = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 99), times), min_size=1, max_size=5)
 

@@ -25,8 +25,9 @@ def idle() -> bool:
 def verify(store: TradeStore) -> tuple[list[str], EventFaults]:
     """The tickers that differ, and what is wrong with events."""
     checker = Checker(store)
-    judgement = checker.judge(checker.scan().suspects, idle)
-    return [found.ticker for found in judgement.confirmed], checker.events.judge(idle)
+    judgements = checker.judge(checker.scan().suspects, idle)
+    differing = [found.ticker for judgement in judgements for found in judgement.confirmed]
+    return differing, checker.events.judge(idle)
 
 
 def send(store: TradeStore, events: Sequence[TradeEvent]) -> None:

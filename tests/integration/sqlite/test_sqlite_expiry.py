@@ -104,7 +104,7 @@ def test_what_is_stored_and_not_counted_is_still_a_difference(store: SqliteStore
     store_and_count(store, range(20, 40))
     store.store_trades([make_event(99, "LATE")])
     checker = Checker(store)
-    judgement = checker.judge(checker.scan().suspects, lambda: True)
+    [judgement] = checker.judge(checker.scan().suspects, lambda: True)
     assert [found.ticker for found in judgement.confirmed] == ["LATE"]
     assert checker.events.judge(lambda: True).trades_without_claims.tickers == {"LATE": 1}
 

@@ -60,7 +60,7 @@ def test_differences_of_every_kind_are_found(
     store.count_trades([make_batch("sum", Trade("T08", 20_000, 5, 9), Trade("GONE", 1, 1, 1))])
     checker = Checker(store)
     assert checker.scan(max_levels).suspects == ["GONE", "NEW", "T07", "T08"]
-    judgement = checker.judge(checker.scan().suspects, idle, sleep=no_wait)
+    [judgement] = checker.judge(checker.scan().suspects, idle, sleep=no_wait)
     assert [found.ticker for found in judgement.confirmed] == ["GONE", "NEW", "T07", "T08"]
     assert judgement.moving == []
 
@@ -79,7 +79,7 @@ def test_what_was_only_on_its_way_is_not_reported(
     checker = Checker(store)
     suspects = checker.scan().suspects
     assert suspects == ["T07"]
-    assert checker.judge(suspects, delivered, sleep=no_wait) == ([], [])
+    assert list(checker.judge(suspects, delivered, sleep=no_wait)) == [([], [])]
 
 
 def test_what_never_holds_still_is_not_judged(store: SqliteStore, make_batch: Batch) -> None:
@@ -92,8 +92,8 @@ def test_what_never_holds_still_is_not_judged(store: SqliteStore, make_batch: Ba
         return True
 
     busy()
-    assert Checker(store).judge(["HOT"], busy, sleep=no_wait) == ([], ["HOT"])
-    assert Checker(store).judge(["HOT"], lambda: False, sleep=no_wait) == ([], ["HOT"])
+    assert list(Checker(store).judge(["HOT"], busy, sleep=no_wait)) == [([], ["HOT"])]
+    assert list(Checker(store).judge(["HOT"], lambda: False, sleep=no_wait)) == [([], ["HOT"])]
 
 
 def test_repair_sets_what_differs_and_only_that(

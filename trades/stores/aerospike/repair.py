@@ -3,7 +3,8 @@
 Every record is changed in one atomic write that passes only if its generation is still the one that was
 read: whatever was counted in between makes it fail, and nothing is overwritten. Sums are set right in *one*
 shard, by the difference, so that a reader never sees a ticker half moved; extremes are clamped in all. If
-some record fails, the others have still been moved towards the goal; read again and go on from there.
+some record fails, the others have still been moved towards the goal; read again and go on from there. Price
+levels come first: a ticker without a summary is not found again.
 It is the first shard, because that is never folded away: a repair that slept through a `reshard` makes no
 record elsewhere, and finds those that were sealed meanwhile changed. While one is under way there is no
 repair, as what a sealed record holds has to stay.
@@ -33,6 +34,7 @@ from trades.stores.aerospike.summaries import (
     parse_summary,
 )
 from trades.summary import PriceLevel, Summary, Tally
+from trades.verify import to_tally
 
 _CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
 _IF_UNCHANGED = {"gen": aerospike.POLICY_GEN_EQ}
@@ -73,12 +75,17 @@ class Repairer:
         if not _is_expected(expected, parts, levels):
             return False
         goal = tally.summary if tally else None
-        writes = [
-            _write(record, _summary_operations(part))
-            for record, before, part in zip(records, parts, _settle(parts, goal), strict=True)
-            if part != before
-        ]
-        writes += self._level_writes(ticker, levels, tally.levels if tally else {})
+        if not self._write_all(self._level_writes(ticker, levels, tally.levels if tally else {})):
+            return False  # and the summary stays, by which the ticker is found again
+        return self._write_all(
+            [
+                _write(record, _summary_operations(part))
+                for record, before, part in zip(records, parts, _settle(parts, goal), strict=True)
+                if part != before
+            ]
+        )
+
+    def _write_all(self, writes: list[Write]) -> bool:
         self._cluster.write(writes)
         return all(write.result == OK for write in writes)
 
@@ -144,10 +151,7 @@ def _is_expected(
     for record in levels.values():
         merge_levels(merged, parse_levels(record.bins))
     merged = {price: level for price, level in merged.items() if level.trade_count}
-    summary = merge_summaries(parts)
-    if expected is None:
-        return summary is None and not merged
-    return summary == expected.summary and merged == expected.levels
+    return to_tally(merge_summaries(parts), merged) == expected
 
 
 def _settle(parts: list[Summary], goal: Summary | None) -> list[Summary]:
