@@ -44,7 +44,7 @@ from tradewind.ledger import open_url
 
 LOOKERS = 32  # twice the query function's threads
 SAMPLE_S = 5.0
-SETTLE_S = 30.0
+SETTLE_S = 180.0  # at an even rate caches go on growing for two minutes
 TOLERANCE = 0.10
 # What a figure may differ by chance. Sockets: as many deliveries as the broker makes at a time to a function.
 GRAIN = {"rss_mb": 1.0, "files": 1.0, "sockets": 64.0, "threads": 1.0, "wait_ms": 2.0}
