@@ -182,6 +182,11 @@ def test_filters_and_pause(tab: Tab, pipeline: Pipeline) -> None:
     page.get_by_role("button", name="Resume").click()
     page.locator(".event", has_text=while_paused).wait_for()
 
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_label("Verdict").select_option("STORED")  # what was held still is not what is asked for now
+    page.get_by_role("button", name="Pause", pressed=False).wait_for()
+    page.locator(".event", has_text=while_paused).wait_for()
+
 
 def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline: Pipeline) -> None:
     event_id = pipeline.send(
@@ -203,6 +208,27 @@ def test_a_dead_letter_tells_its_reason_and_can_be_sent_again(tab: Tab, pipeline
     # It is refused again within milliseconds, and then stands first: a busy machine may show that at once.
     said = re.compile("^Sent again: the broker answered 202|^It failed again, and waits again")
     page.locator(".letter", has_text="ZQLETTER").get_by_text(said).first.wait_for()
+
+
+def test_all_dead_letters_are_within_reach(tab: Tab, pipeline: Pipeline) -> None:
+    pipeline.send("trade.executed.v1", {"ticker": "ZQMANY", "price": 1, "volume": 0, "timestamp": 1})
+    pipeline.until(lambda: pipeline.read("/v1/dead-letters?limit=1")["dead_letters"], "a dead letter")
+    [letter] = pipeline.read("/v1/dead-letters?limit=1")["dead_letters"]
+    many = [{**letter, "key": f"{number:032}"} for number in range(130)]
+
+    def answer(route: Any) -> None:
+        limit = int(re.findall(r"limit=(\d+)", route.request.url)[0])
+        next_cursor = "older" if limit < len(many) else None
+        route.fulfill(json={"dead_letters": many[:limit], "next_cursor": next_cursor})
+
+    page = tab.open("/")
+    page.route("**/v1/dead-letters?*", answer)
+    page.get_by_role("link", name="Dead letters").click()
+    page.get_by_text("the newest 100 waiting").wait_for()
+    page.get_by_role("button", name="Show older ones").click()
+    page.get_by_text("130 waiting").wait_for()
+    assert page.locator(".letter").count() == 130
+    assert page.get_by_role("button", name="Show older ones").is_hidden()
 
 
 def test_a_dead_letter_that_was_sent_again_looks_so_until_it_is_back(tab: Tab, pipeline: Pipeline) -> None:

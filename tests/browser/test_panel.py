@@ -1,6 +1,7 @@
 """An opened symbol: trades, volume by price, price line, and whether they add up."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,22 @@ def test_trades_that_were_let_go_are_not_asked_for_without_end(tab: Tab, pipelin
     panel.get_by_text("4 of 5 trades stored: older ones may have been let go").wait_for()
     assert 1 < tab.asked("/ZQGONE/trades?limit=200") <= 7
     assert tab.asked("/ZQGONE/prices") == 1
+
+
+def test_the_line_of_one_trade_says_so_and_tells_its_price_to_who_points_at_it(
+    page: Any, pipeline: Pipeline
+) -> None:
+    pipeline.trade("ZQONE", "4.00")
+    pipeline.until_traded("ZQONE", 1)
+    line = open_symbol(page, pipeline, "ZQONE").locator("price-line")
+    line.get_by_text("Price, the one trade").wait_for()
+    line.locator("svg").hover()
+    line.get_by_text("Price 4.0000 at").wait_for()
+    pipeline.trade("ZQONE", "5.00")
+    line.locator("svg[aria-label^='Prices of 2 trades']").wait_for()
+    assert line.get_by_text(re.compile("^Price [45].0000 at")).is_visible(), "the pointer is still there"
+    page.mouse.move(0, 0)
+    line.get_by_text("Price, latest 2 trades").wait_for()
 
 
 def test_bars_are_the_volume_by_price(page: Any, pipeline: Pipeline) -> None:

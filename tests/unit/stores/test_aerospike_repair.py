@@ -58,3 +58,14 @@ def test_a_removal_that_failed_half_way_is_found_again(
     assert store.replace_tally("HOT", read(store), None)
     assert list(store.scan_tickers()) == []
     assert read(store) is None
+
+
+def test_levels_that_nothing_names_any_more_are_named_again(network: Network, store: AerospikeStore) -> None:
+    """And are not made a second time, where the worker that has them would not write."""
+    for key in [key for key in network.server.records if "-p" in key[2] or "-bands" in key[2]]:
+        del network.server.records[key]
+    found = read(store)
+    assert found == Tally(TALLY.summary, {})
+    assert not store.replace_tally("HOT", found, TALLY)
+    assert read(store) == TALLY
+    assert store.replace_tally("HOT", TALLY, TALLY)

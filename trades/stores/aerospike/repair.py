@@ -12,6 +12,7 @@ repair, as what a sealed record holds has to stay.
 Marks stay: they say which events are in. Only what marks of price levels carry is moved into `levels`.
 """
 
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import aerospike
@@ -74,6 +75,10 @@ class Repairer:
         parts = [parse_summary(record.bins) for record in records]
         if not _is_expected(expected, parts, levels):
             return False
+        unnamed = self._find_unnamed(ticker, shards, levels, tally)
+        if unnamed:  # with them there is another tally to compare with
+            self._write_all(unnamed)
+            return False
         goal = tally.summary if tally else None
         if not self._write_all(self._level_writes(ticker, levels, tally.levels if tally else {})):
             return False  # and the summary stays, by which the ticker is found again
@@ -88,6 +93,27 @@ class Repairer:
     def _write_all(self, writes: list[Write]) -> bool:
         self._cluster.write(writes)
         return all(write.result == OK for write in writes)
+
+    def _find_unnamed(
+        self,
+        ticker: str,
+        shards: Sequence[int],
+        named: Container[tuple[int, int]],
+        goal: Tally | None,
+    ) -> list[Write]:
+        """The writes that name price levels which are there, though the server lost what named them.
+
+        Workers know the names they gave, and would go on writing there.
+        """
+        bands = sorted({band_of(price) for price in goal.levels}) if goal else []
+        places = [(shard, band) for shard in shards for band in bands if (shard, band) not in named]
+        found = self._cluster.read([self._names.levels(ticker, *place) for place in places], "trims")
+        return [
+            plan.write
+            for (shard, band), bins in zip(places, found, strict=True)
+            if bins is not None
+            for plan in plan_bands(self._names, ticker, shard, {band})
+        ]
 
     def _read_levels(self, ticker: str) -> dict[tuple[int, int], _Record]:
         places = self._summaries.level_keys(ticker)
