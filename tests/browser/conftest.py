@@ -40,19 +40,21 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Notes every flash, [ticker, "rose" or "fell", arrow], and the most requests that were under way at once.
+# Notes every flash, [ticker, "rose" or "fell", arrow], and the most requests of one path under way at once.
 RECORD = """
 window.flashes = [];
 window.most = 0;
-window.running = 0;
+window.running = {};
 window.originalFetch = window.fetch;
 window.fetch = async (...given) => {
-  window.most = Math.max(window.most, (window.running += 1));
+  const path = String(given[0]).split("?")[0];
+  window.running[path] = (window.running[path] ?? 0) + 1;
+  window.most = Math.max(window.most, window.running[path]);
   try {
     const answer = await originalFetch(...given);
     return new Response(await answer.blob(), answer); // until all of it is here
   } finally {
-    window.running -= 1;
+    window.running[path] -= 1;
   }
 };
 const flashing = new WeakMap();

@@ -14,7 +14,7 @@ HIDE = """(hidden) => {
 }"""
 
 
-def test_one_request_at_a_time_and_only_what_changed(tab: Tab, pipeline: Pipeline) -> None:
+def test_one_request_of_a_kind_at_a_time_and_only_what_changed(tab: Tab, pipeline: Pipeline) -> None:
     page = tab.open()
     asked = tab.asked("changed_since")
     until(page, lambda: tab.asked("changed_since") >= asked + 3, "three more requests")
