@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.aerospike_server import AerospikeServer
 from tests.chaos.checks import check_generators, check_producer, check_store, read_taken
@@ -25,6 +26,8 @@ REFUSALS = ("400", "422")
 TRADES_A_PRODUCED_EVENT = 15  # about
 FLUSH_S = 1.0  # far longer than the server's flush-max-ms
 LOSS_LOAD_S = 5.0
+MAX_TRIES = 5
+TRY_AGAIN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -202,12 +205,18 @@ class Chaos:
 
 async def replay_given_up(pipeline: Pipeline) -> int:
     """Send again what was not refused but tried too often; how many there were."""
-    code, letters = await asyncio.to_thread(pipeline.command, "dlq", "list", "--limit", "1000")
-    if code:
-        raise PipelineBroke(f"`tradewind dlq list`: {letters}")
+    letters = await command(pipeline, "dlq", "list", "--limit", "1000")
     given_up = [letter["key"] for letter in letters if letter["status"] not in REFUSALS]
     for key in given_up:
-        code, answer = await asyncio.to_thread(pipeline.command, "dlq", "replay", key)
-        if code:
-            raise PipelineBroke(f"`tradewind dlq replay {key}`: {answer}")
+        await command(pipeline, "dlq", "replay", key)
     return len(given_up)
+
+
+async def command(pipeline: Pipeline, *words: str) -> Any:
+    """What `tradewind` answers: a store that has just been frozen may say "try again" a few times."""
+    for _ in range(MAX_TRIES):
+        code, answer = await asyncio.to_thread(pipeline.command, *words)
+        if not code:
+            return answer
+        await asyncio.sleep(TRY_AGAIN_S)
+    raise PipelineBroke(f"`tradewind {' '.join(words)}`: {answer}")
