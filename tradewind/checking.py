@@ -64,7 +64,7 @@ class Checker:
         first = next(parts)  # all trades were read
         counted = [*self._store.scan_tickers()]
         for part in chain([first], parts):
-            names = {*part.tallies, *filter(part.covers, counted)}
+            names = sorted({*part.tallies, *filter(part.covers, counted)})
             tickers += len(names)
             for name in names:
                 raw, summary = part.tallies.get(name), self._summary(name)

@@ -56,7 +56,7 @@ class EventCheck:
         self._uncounted: set[bytes] = set()  # the former
         self._most_are_wrong = False
         self._more = 0
-        self._orphans: set[bytes] = set()  # with a claim and no trades
+        self._orphans: list[bytes] = []  # with a claim and no trades
         self._more_orphans = 0
 
     @property
@@ -81,7 +81,7 @@ class EventCheck:
         if not self._expiry.trades:
             orphans = sorted(claims)
             room = MAX_SUSPECTS - len(self._orphans)
-            self._orphans.update(orphans[:room])
+            self._orphans += orphans[:room]
             self._more_orphans += len(orphans[room:])
 
     def _read_claims(self, start: int) -> set[bytes]:
