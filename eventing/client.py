@@ -161,6 +161,8 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes, deadline_s: float) -> Answer | None:
         """The answer, or None when the connection ended before any of it came. Raises TimeoutError."""
+        if self.is_closing():  # as a new one may be at once: nothing would tell of it again
+            return None
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
         self._begun = self._in_body = False

@@ -74,7 +74,7 @@ def repair_store(
 ) -> dict[str, str]:
     """What was done about each ticker that differed, and about each event (`SOURCE ID`) that was begun only.
 
-    Raises StoreError, CannotRepair.
+    Raises StoreError, NoRoom, CannotRepair.
     """
     checker = Checker(store, count)
     if checker.expiry.trades:
