@@ -67,11 +67,15 @@ class EventName(NamedTuple):
 
 
 class StoredClaim(NamedTuple):
-    """That an event is counted; if not `is_done`, that it was begun. `name`: None where it is not kept."""
+    """That an event is counted; if not `is_done`, that it was begun. `name`: None where it is not kept.
+
+    `trade_count`: of the event, where each trade is kept alone; 0 where an event is kept whole, or not known.
+    """
 
     key: bytes  # the event's
     is_done: bool
     name: EventName | None
+    trade_count: int = 0
 
 
 class Expiry(NamedTuple):
@@ -232,8 +236,8 @@ class TradeStore(Protocol):
     def read_claims(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
         """The claims that there are of these events, by key."""
 
-    def is_stored(self, claim: StoredClaim) -> bool:
-        """Whether raw trades of this event are there (its first, where each is kept alone)."""
+    def count_stored(self, claim: StoredClaim) -> int:
+        """How many raw trades of this event are there; 0 or 1 for all if the claim has no `trade_count`."""
 
     def claim_stored(self, events: Sequence[EventName]) -> None:
         """Claim as counted those of the events that are stored and have no claim; nothing is counted."""

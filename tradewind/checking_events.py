@@ -1,4 +1,5 @@
-"""Events that are in one place only: trades without a claim, a claim without trades; and claims left open.
+"""Events that are in one place only: trades without a claim, a claim without trades or without some of them;
+and claims left open.
 
 Raw trades and claims are compared by event, in the passes in which `checking` tallies the trades. Memory is
 bounded as there: a pass compares the events whose key lies in a range, and makes the range shorter when they
@@ -37,11 +38,21 @@ class EventFaults(NamedTuple):
 
     open_claims: Faults
     claims_without_trades: Faults
+    incomplete_events: Faults
     trades_without_claims: Faults
     not_judged: int
     maybe_uncounted: int
     unclaimed: dict[EventName, set[str]]  # all of `trades_without_claims`, with the tickers of their trades
     begun: dict[EventName, set[str]]  # all of `open_claims`, with the tickers of what is stored of them
+
+
+class _Wrong(NamedTuple):
+    """Events by key."""
+
+    begun: dict[bytes, EventName | None]
+    orphans: dict[bytes, EventName | None]
+    incomplete: dict[bytes, EventName | None]
+    unclaimed: dict[bytes, EventName | None]
 
 
 class EventCheck:
@@ -56,8 +67,8 @@ class EventCheck:
         self._uncounted: set[bytes] = set()  # the former
         self._most_are_wrong = False
         self._more = 0
-        self._orphans: list[bytes] = []  # with a claim and no trades
-        self._more_orphans = 0
+        self._short: list[bytes] = []  # with a claim, and fewer trades than it says
+        self._more_short = 0
 
     @property
     def is_done(self) -> bool:
@@ -66,40 +77,54 @@ class EventCheck:
     def watch(self, trades: Iterable[StoredTrade]) -> Iterator[StoredTrade]:
         """All of `trades`, which are all there are; compares the next range of events on the way."""
         start = self._end
-        claims = self._read_claims(start) if start < KEYS_END else set()
+        missing = self._read_claims(start) if start < KEYS_END else {}
+        are_apart = any(trade_count > 1 for trade_count in missing.values())
         for stored in trades:
-            if stored.place <= 0 and start < self._end:  # an event's first trade stands for it
+            if start < self._end and (are_apart or stored.place <= 0):
                 key = event_key(stored.source, stored.event_id)
                 if start <= _hash(key) < self._end:
-                    if key in claims:
-                        claims.discard(key)
-                    elif not self._expiry.claims and self._suspect(
-                        key, EventName(stored.source, stored.event_id)
-                    ):
-                        self._uncounted.add(key)
+                    self._see(key, stored, missing)
             yield stored
         if not self._expiry.trades:
-            orphans = sorted(claims)
-            room = MAX_SUSPECTS - len(self._orphans)
-            self._orphans += orphans[:room]
-            self._more_orphans += len(orphans[room:])
+            short = sorted(missing)
+            room = MAX_SUSPECTS - len(self._short)
+            self._short += short[:room]
+            self._more_short += len(short[room:])
 
-    def _read_claims(self, start: int) -> set[bytes]:
-        """The keys of claims from `start` on, as many as there is room for; sets the end of the range."""
-        keys: set[bytes] = set()
+    def _see(self, key: bytes, stored: StoredTrade, missing: dict[bytes, int]) -> None:
+        """Take a trade off what is `missing` of the events with a claim. An event's first stands for it where
+        nothing says how many there are (0)."""
+        is_first = stored.place <= 0
+        count = missing.get(key)
+        if count is None:
+            if is_first and not self._expiry.claims:
+                self._note_uncounted(key, EventName(stored.source, stored.event_id))
+        elif count > 1:
+            missing[key] = count - 1
+        elif count or is_first:
+            del missing[key]
+
+    def _note_uncounted(self, key: bytes, name: EventName) -> None:
+        if self._suspect(key, name):
+            self._uncounted.add(key)
+
+    def _read_claims(self, start: int) -> dict[bytes, int]:
+        """How many trades each event with a claim has, for keys from `start` on, as many as there is room
+        for; sets the end of the range."""
+        counts: dict[bytes, int] = {}
         end = KEYS_END
         for claim in self._store.scan_claims():
             if not start <= _hash(claim.key) < end:
                 continue
             if not claim.is_done:
                 self._suspect(claim.key, claim.name)
-            keys.add(claim.key)
-            if len(keys) > self._max_keys:
-                hashes = sorted(map(_hash, keys))
+            counts[claim.key] = claim.trade_count
+            if len(counts) > self._max_keys:
+                hashes = sorted(map(_hash, counts))
                 end = max(hashes[len(hashes) // 2], start + 1)
-                keys = {key for key in keys if _hash(key) < end}
+                counts = {key: count for key, count in counts.items() if _hash(key) < end}
         self._end = end
-        return keys
+        return counts
 
     def _suspect(self, key: bytes, name: EventName | None) -> bool:
         """Remember to look at it again; False if there is no room."""
@@ -121,45 +146,45 @@ class EventCheck:
 
     def judge(self, idle: Callable[[], bool]) -> EventFaults:
         """Look at each suspect again, after an idle moment."""
-        nothing = EventFaults(Faults(), Faults(), Faults(), 0, 0, {}, {})
-        suspects = {**dict.fromkeys(self._orphans), **self._suspects}
+        nothing = EventFaults(Faults(), Faults(), Faults(), Faults(), 0, 0, {}, {})
+        suspects = {**dict.fromkeys(self._short), **self._suspects}
         if not suspects:
             return nothing
         if not idle():
             return nothing._replace(
-                not_judged=len(suspects) + self._more + self._more_orphans,
+                not_judged=len(suspects) + self._more + self._more_short,
                 maybe_uncounted=len(self._suspects) + self._more,
             )
-        begun, orphans, unclaimed = self._look_again(suspects)
-        found = self._find_tickers({*begun, *orphans, *unclaimed}) if begun or orphans or unclaimed else {}
+        wrong = self._look_again(suspects)
+        found = self._find_tickers(set().union(*wrong)) if any(wrong) else {}
         return EventFaults(
-            _faults(begun, found),
-            _faults(orphans, found),
-            _faults(unclaimed, found),
-            self._more + self._more_orphans,
+            _faults(wrong.begun, found),
+            _faults(wrong.orphans, found),
+            _faults(wrong.incomplete, found),
+            _faults(wrong.unclaimed, found),
+            self._more + self._more_short,
             self._more,
-            {name: found.get(key, set()) for key, name in unclaimed.items()},
-            {name: found.get(key, set()) for key, name in begun.items() if name},
+            {name: found.get(key, set()) for key, name in wrong.unclaimed.items() if name},
+            {name: found.get(key, set()) for key, name in wrong.begun.items() if name},
         )
 
-    def _look_again(
-        self, suspects: Mapping[bytes, EventName | None]
-    ) -> tuple[dict[bytes, EventName | None], dict[bytes, EventName | None], dict[bytes, EventName]]:
-        """By key: open claims; claims without trades; trades without a claim."""
-        begun: dict[bytes, EventName | None] = {}
-        orphans: dict[bytes, EventName | None] = {}
-        unclaimed: dict[bytes, EventName] = {}
+    def _look_again(self, suspects: Mapping[bytes, EventName | None]) -> _Wrong:
+        wrong = _Wrong({}, {}, {}, {})
         claims = self._store.read_claims([*suspects])
         for key, name in suspects.items():
             claim = claims.get(key)
             if claim is None:
-                if name is not None and self._store.is_stored(StoredClaim(key, False, name)):
-                    unclaimed[key] = name
+                if name is not None and self._store.count_stored(StoredClaim(key, False, name)):
+                    wrong.unclaimed[key] = name
             elif not claim.is_done:
-                begun[key] = claim.name
-            elif not self._expiry.trades and not self._store.is_stored(claim):
-                orphans[key] = claim.name
-        return begun, orphans, unclaimed
+                wrong.begun[key] = claim.name
+            elif not self._expiry.trades:
+                stored = self._store.count_stored(claim)
+                if not stored:
+                    wrong.orphans[key] = claim.name
+                elif stored < claim.trade_count:
+                    wrong.incomplete[key] = claim.name
+        return wrong
 
     def _find_tickers(self, keys: set[bytes]) -> dict[bytes, set[str]]:
         """One more pass over the raw trades, where something is wrong."""

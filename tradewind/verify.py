@@ -21,7 +21,7 @@ MAX_SHOWN = 50  # of the tickers that differ
 
 def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
     """Recompute every summary and price level from the raw trades, and show where they differ; and which
-    events have trades but were never counted, were counted but have no trades, or were begun only.
+    events have trades but were never counted, were counted but have not all their trades, or were begun only.
 
     It reads the store directly, in as many passes as keep its memory bounded, and may run while trades come
     in: what looks wrong is looked at again before it is reported. Dead letters are a usual reason: see
@@ -130,6 +130,7 @@ def _cure(report: Report, where: str) -> str:
 EVENT_FAULTS = {
     "trades_without_claims": "have raw trades and no claim: they were not counted, or their claim was lost",
     "claims_without_trades": "were counted, and their raw trades are not there",
+    "incomplete_events": "were counted, and some of their raw trades are not there",
     "open_claims": "were begun and never finished: their claim is open",
 }
 

@@ -80,14 +80,16 @@ def lose_trades(place: str, event: TradeEvent) -> None:
             client.remove(names.trade(prefix, index))
 
 
-def lose_trade(place: str, event: TradeEvent, index: int) -> None:
-    """As a worker leaves it that dies while it stores an event, where each trade is a record of its own."""
-    with _client(place.partition(":")[2]) as (client, names):
+def lose_trade(place: str, event: TradeEvent, index: int) -> bool:
+    """As a worker leaves it that dies while it stores an event; False where an event is kept as one."""
+    kind, _, rest = place.partition(":")
+    if kind == "sqlite":
+        return False
+    with _client(rest) as (client, names):
         from trades.stores.aerospike.layout import event_prefix
 
-        prefix = event_prefix(event.source, event.id)
-        client.remove(names.trade(prefix, index))
-        client.put(names.trade(prefix, 0), {"complete": None})
+        client.remove(names.trade(event_prefix(event.source, event.id), index))
+    return True
 
 
 def lose_claims(place: str, events: Sequence[TradeEvent]) -> None:

@@ -17,7 +17,6 @@ from trades.stores.aerospike import (
     counting,
     folding,
     plan,
-    raw_trades,
     repair,
     store,
     trimming,
@@ -27,6 +26,7 @@ from trades.stores.aerospike.claims import Claims
 from trades.stores.aerospike.counting import EventCounter
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.folding import Folder
+from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.shards import Shards
 from trades.stores.aerospike.trimming import Trimmer
 from trades.stores.sqlite import claims, summaries
@@ -127,13 +127,7 @@ def failed_records_ignored() -> Any:
 
 def incomplete_taken_for_duplicate() -> Any:
     """The first trade of an event stands for all, though its writer may have died after it."""
-    compare = raw_trades._compare
-
-    def hasty(*arguments: Any) -> Outcome:
-        outcome = compare(*arguments)
-        return Outcome.DUPLICATE if outcome is Outcome.STORED else outcome
-
-    return patch.object(raw_trades, "_compare", hasty)
+    return patch.object(RawTrades, "_find_missing", lambda *_: ())
 
 
 def repaired_lists_without_order() -> Any:

@@ -34,7 +34,7 @@ def test_nothing_to_say(store: SqliteStore, fill: Fill, make_batch: Batch, call:
     assert call(code=0).count("\n") == 1
     report = json.loads(call("--json", code=0))
     nothing = {"count": 0, "tickers": {}, "events": []}
-    assert [report[name] for name in verify.EVENT_FAULTS] == [nothing] * 3
+    assert [report[name] for name in verify.EVENT_FAULTS] == [nothing] * 4
     assert (report["events_not_judged"], report["trades_not_kept"], report["dead_letters"]) == (0, 0, 0)
 
 

@@ -19,6 +19,7 @@ DONE = "done"
 _SCAN_PAGE = 20_000
 
 _BINS = ("shard", "digest", "state")
+_STORED_BINS = ("source", "event", "trades", "state")
 _CREATE_ONLY = {"exists": aerospike.POLICY_EXISTS_CREATE}
 
 
@@ -64,20 +65,20 @@ class Claims:
         rows = self._cluster.query(
             self._names.trades_namespace,
             self._names.events_set,
-            ("source", "event", "state"),
+            _STORED_BINS,
             page_size=_SCAN_PAGE,
         )
         return (_parse_stored(bytes.fromhex(key), bins) for key, bins in rows)
 
     def read_stored(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
-        found = self._cluster.read([self._names.claim(key) for key in keys], "source", "event", "state")
+        found = self._cluster.read([self._names.claim(key) for key in keys], *_STORED_BINS)
         return {key: _parse_stored(key, bins) for key, bins in zip(keys, found, strict=True) if bins}
 
     def make_done(self, digests: Iterable[tuple[EventName, bytes]]) -> None:
         """Claim events as counted; claims that are there stay. Raises StoreUnavailable if some failed."""
         policy = {**_CREATE_ONLY, **self._done_policy}
         writes = [
-            Write(self._names.claim(name.key), _claim_operations(name, digest, FIRST, DONE), None, policy)
+            Write(self._names.claim(name.key), _claim_operations(name, 0, digest, FIRST, DONE), None, policy)
             for name, digest in digests
         ]
         self._cluster.write(writes)
@@ -97,22 +98,28 @@ class Claims:
 
 
 def _operations(event: TradeEvent, shard: int, state: str) -> list[Operation]:
-    return _claim_operations(EventName(event.source, event.id), event.digest, shard, state)
+    name = EventName(event.source, event.id)
+    return _claim_operations(name, len(event.trades), event.digest, shard, state)
 
 
-def _claim_operations(name: EventName, digest: bytes, shard: int, state: str) -> list[Operation]:
+def _claim_operations(
+    name: EventName, trade_count: int, digest: bytes, shard: int, state: str
+) -> list[Operation]:
+    """`trade_count`: 0 where it is not known."""
     values = {
         "shard": shard,
         "digest": digest,
         "state": state,
         "source": name.source,
         "event": name.event_id,
+        "trades": trade_count,
     }
     return put_values(values)
 
 
 def _parse_stored(key: bytes, bins: Bins) -> StoredClaim:
-    return StoredClaim(key, bins["state"] == DONE, EventName(bins["source"], bins["event"]))
+    name = EventName(bins["source"], bins["event"])
+    return StoredClaim(key, bins["state"] == DONE, name, bins.get("trades", 0))
 
 
 def _parse(bins: Bins) -> Claim:

@@ -2,11 +2,13 @@
 
 The first trade of an event carries the digest of them all, and is its claim: it is written first, for a whole
 group in one call. Whoever finds another digest there has a CONFLICT and writes nothing. The other trades
-follow (create-only: what an earlier, unfinished attempt wrote stays as it is), then the first one is set
-`complete`. So a DUPLICATE costs one read, and an attempt that broke off anywhere is finished by the next.
+follow. When an event comes again, each of its trades is looked for, and those that are not there are written:
+an earlier attempt broke off, or the server has lost them since. If all are there it is a DUPLICATE.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 
 import aerospike
 from aerospike_helpers.batch.records import Write
@@ -21,7 +23,6 @@ from trades.trade import SINGLE, Trade, TradeEvent
 TRADE_BINS = ("ticker", "price", "volume", "timestamp", "single")
 
 _WRITE = aerospike.OPERATOR_WRITE
-_COMPLETE: Operation = {"op": _WRITE, "bin": "complete", "val": 1}
 _IS_SINGLE: Operation = {"op": _WRITE, "bin": "single", "val": 1}
 _SCAN_PAGE = 5_000
 
@@ -34,7 +35,6 @@ class RawTrades:
         self._names = names
         ttl = {"ttl": retention_s or aerospike.TTL_NEVER_EXPIRE}
         self._create_only = {"exists": aerospike.POLICY_EXISTS_CREATE, **ttl}
-        self._update_only = {"exists": aerospike.POLICY_EXISTS_UPDATE, **ttl}
 
     def store(self, events: Sequence[TradeEvent]) -> list[Outcome]:
         """One outcome an event, in order. Raises StoreUnavailable when a whole call fails."""
@@ -48,57 +48,73 @@ class RawTrades:
         heads = [self._head(event, prefix) for event, prefix in zip(events, prefixes, strict=True)]
         self._cluster.write(heads)
         outcomes = [Outcome.STORED if head.result == OK else Outcome.UNAVAILABLE for head in heads]
+        missing: dict[int, Sequence[int]] = {
+            place: range(1, len(events[place].trades))
+            for place, outcome in enumerate(outcomes)
+            if outcome is Outcome.STORED
+        }
         there = [place for place, head in enumerate(heads) if head.result == EXISTS]
-        if there:
-            found = self._cluster.read([heads[place].key for place in there], "digest", "complete")
-            for place, bins in zip(there, found, strict=True):
-                outcomes[place] = _compare(events[place], bins)
-        unfinished = [
-            place
-            for place, event in enumerate(events)
-            if outcomes[place] is Outcome.STORED and len(event.trades) > 1
-        ]
-        for place in self._finish(unfinished, events, prefixes):
+        found = self._cluster.read([heads[place].key for place in there], "digest")
+        for place, bins in zip(there, found, strict=True):
+            outcomes[place] = _compare(events[place], bins)
+        same = [place for place in there if outcomes[place] is Outcome.DUPLICATE]
+        for place, indexes in self._find_missing(same, events, prefixes):
+            outcomes[place] = Outcome.STORED
+            missing[place] = indexes
+        for place in self._write(missing, events, prefixes):
             outcomes[place] = Outcome.UNAVAILABLE
         return outcomes
 
-    def _finish(
-        self, places: list[int], events: Sequence[TradeEvent], prefixes: Sequence[str]
+    def _find_missing(
+        self, places: Sequence[int], events: Sequence[TradeEvent], prefixes: Sequence[str]
+    ) -> Iterator[tuple[int, list[int]]]:
+        """The places of events that have come again and are not whole, and what they lack."""
+        wanted = [(place, index) for place in places for index in range(1, len(events[place].trades))]
+        keys = [self._names.trade(prefixes[place], index) for place, index in wanted]
+        found = self._cluster.read(keys, "volume")
+        missing = [pair for pair, bins in zip(wanted, found, strict=True) if bins is None]
+        for place, pairs in groupby(missing, key=itemgetter(0)):
+            yield place, [index for _, index in pairs]
+
+    def _write(
+        self, missing: Mapping[int, Sequence[int]], events: Sequence[TradeEvent], prefixes: Sequence[str]
     ) -> Iterator[int]:
-        """Write all trades but the first; gives the places of the events that are not complete."""
-        if not places:
-            return
-        writes = [list(self._rest(events[place], prefixes[place])) for place in places]
-        self._cluster.write([write for group in writes for write in group])
-        ends = []
-        for place, group in zip(places, writes, strict=True):
-            if all(write.result in (OK, EXISTS) for write in group):
-                key = self._names.trade(prefixes[place], 0)
-                ends.append((place, Write(key, [_COMPLETE], None, self._update_only)))
-            else:
+        """Write trades by their index in their event; gives the places of the events that failed."""
+        writes = {
+            place: [
+                Write(
+                    self._names.trade(prefixes[place], index),
+                    _operations(events[place].trades[index]),
+                    None,
+                    self._create_only,
+                )
+                for index in indexes
+            ]
+            for place, indexes in missing.items()
+        }
+        self._cluster.write([*chain.from_iterable(writes.values())])
+        for place, group in writes.items():
+            if not all(write.result in (OK, EXISTS) for write in group):
                 yield place
-        self._cluster.write([write for _, write in ends])
-        yield from (place for place, write in ends if write.result != OK)
 
     def _head(self, event: TradeEvent, prefix: str) -> Write:
         operations = _operations(event.trades[0])
         operations.append({"op": _WRITE, "bin": "digest", "val": event.digest})
-        if len(event.trades) == 1:
-            operations.append(_COMPLETE)
         if not event.is_batch:
             operations.append(_IS_SINGLE)
         return Write(self._names.trade(prefix, 0), operations, None, self._create_only)
-
-    def _rest(self, event: TradeEvent, prefix: str) -> Iterator[Write]:
-        trade = self._names.trade
-        for index in range(1, len(event.trades)):
-            yield Write(trade(prefix, index), _operations(event.trades[index]), None, self._create_only)
 
     def read_digests(self, events: Sequence[EventName]) -> list[bytes | None]:
         """Of the trades of each event; None where its first trade is not there."""
         keys = [self._names.trade(event_prefix(*event), 0) for event in events]
         found = self._cluster.read(keys, "digest")
         return [bytes(bins["digest"]) if bins and "digest" in bins else None for bins in found]
+
+    def count_of(self, event: EventName, trade_count: int) -> int:
+        """How many of an event's first `trade_count` trades are there."""
+        prefix = event_prefix(*event)
+        keys = [self._names.trade(prefix, index) for index in range(trade_count)]
+        return sum(bins is not None for bins in self._cluster.read(keys, "volume"))
 
     def scan(self) -> Iterator[StoredTrade]:
         """Every raw trade, streamed in pages."""
@@ -130,9 +146,7 @@ def _operations(trade: Trade) -> list[Operation]:
 def _compare(event: TradeEvent, head: Bins | None) -> Outcome:
     if head is None:
         return Outcome.UNAVAILABLE
-    if bytes(head["digest"]) != event.digest:
-        return Outcome.CONFLICT
-    return Outcome.DUPLICATE if head.get("complete") else Outcome.STORED
+    return Outcome.DUPLICATE if bytes(head["digest"]) == event.digest else Outcome.CONFLICT
 
 
 def read_trade(key: str, bins: Bins) -> StoredTrade:

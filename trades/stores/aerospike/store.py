@@ -222,8 +222,8 @@ class AerospikeStore:
     def read_claims(self, keys: Sequence[bytes]) -> dict[bytes, StoredClaim]:
         return self._open().claims.read_stored(keys)
 
-    def is_stored(self, claim: StoredClaim) -> bool:
-        return bool(claim.name and self._open().raw_trades.read_digests([claim.name])[0])
+    def count_stored(self, claim: StoredClaim) -> int:
+        return self._open().raw_trades.count_of(claim.name, claim.trade_count or 1) if claim.name else 0
 
     def claim_stored(self, events: Sequence[EventName]) -> None:
         parts = self._open()

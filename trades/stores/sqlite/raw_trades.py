@@ -136,8 +136,8 @@ class RawTrades:
             count: int = connection.execute("SELECT stored_trades FROM totals").fetchone()[0]
             return count
 
-    def is_stored(self, claim: StoredClaim) -> bool:
-        return bool(self.read_digests([claim.key]))
+    def count_stored(self, claim: StoredClaim) -> int:
+        return len(self.read_digests([claim.key]))
 
     def read_digests(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Of the events that are stored."""
