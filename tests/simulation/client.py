@@ -13,15 +13,16 @@ from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
 
+import aerospike
 from aerospike import exception
-from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Write
+from aerospike_helpers.batch.records import BatchRecord, BatchRecords, Read, Write
 
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Crash, Loop
 from tests.simulation.server import Server
 from trades.stores.aerospike import Cluster, ClusterOptions, changes
 from trades.stores.aerospike import cluster as cluster_module
-from trades.stores.aerospike.errors import KEY_BUSY, NO_RESPONSE, RECORD_TOO_BIG
+from trades.stores.aerospike.errors import KEY_BUSY, NO_RESPONSE, OK, RECORD_TOO_BIG
 from trades.stores.aerospike.layout import Key
 
 TIMEOUT_MS = 2_000
@@ -96,6 +97,14 @@ class Client:
             self._handle(requests[: self._network.rng.randrange(len(requests) + 1)], only_where)
             self._time_out()
         self._handle(requests, only_where)
+
+    def batch_read(self, keys: Sequence[Key], bins: list[str] | None, policy: dict[str, Any]) -> BatchRecords:
+        operations = [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins or ()]
+        batch = BatchRecords([Read(key, operations or None, read_all_bins=bins is None) for key in keys])
+        self.batch_write(batch, policy)
+        if batch.result != OK:  # no node is known
+            batch.batch_records = []
+        return batch
 
     def _handle(self, requests: Sequence[BatchRecord], only_where: Any) -> None:
         for place, request in enumerate(requests):

@@ -22,6 +22,7 @@ from trades.stores.aerospike.counting import EventCounter
 from trades.stores.aerospike.dead_letters import DeadLetters
 from trades.stores.aerospike.fence import Fence, apply_filter, unchanged_filter
 from trades.stores.aerospike.folding import Folder
+from trades.stores.aerospike.layout import Key
 from trades.stores.aerospike.plan import plan_group
 from trades.stores.aerospike.raw_trades import RawTrades
 from trades.stores.aerospike.repair import Repairer
@@ -58,6 +59,8 @@ class Side:
         self.keys: set[Any] = set()
         send = cluster._send
         cluster._send = partial(self._listen, send)  # type: ignore[method-assign]
+        read = cluster.read_generations
+        cluster.read_generations = partial(self._listen_to_reads, read)  # type: ignore[method-assign]
         self.claims, self.shards = Claims(cluster, names, 0), Shards(cluster, names)
         self.fence, self.folder = Fence(cluster, names, self.shards), Folder(cluster, names)
         self.trimmer = Trimmer(cluster, self.claims, self.fence, self.shards)
@@ -89,6 +92,12 @@ class Side:
             for request in requests
         ]
         self.answers += sorted(answers, key=repr)  # in what order a call's records are written is open
+
+    def _listen_to_reads(self, read: Any, keys: Sequence[Key], *bins: str) -> Any:
+        found = read(keys, *bins)
+        self.keys.update(keys)
+        self.answers += sorted(copy([*zip(keys, found, strict=True)]), key=repr)  # a scan gave the keys
+        return found
 
     def event(self, rng: random.Random) -> TradeEvent:
         """One of few events, some of which have one id."""

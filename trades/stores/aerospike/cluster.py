@@ -9,11 +9,12 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
 
 import aerospike
 import msgspec
@@ -36,6 +37,8 @@ from trades.stores.aerospike.errors import (
 )
 from trades.stores.aerospike.layout import Key
 
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 Bins = dict[str, Any]
 Operation = dict[str, Any]
 
@@ -93,14 +96,18 @@ class Cluster:
 
     def read(self, keys: Sequence[Key], *bins: str) -> list[Bins | None]:
         """Records by key, in order, with the bins named (all if none is); None where there is no record."""
-        if bins:
-            operations = [{"op": aerospike.OPERATOR_READ, "bin": name} for name in bins]
-            return [entry[1] for entry in self.read_each([(key, operations) for key in keys])]
-        return [entry[1] for entry in self._read([Read(key, None, read_all_bins=True) for key in keys])]
+        return [found for _, found in self.read_generations(keys, *bins)]
 
-    def read_each(self, reads: Sequence[tuple[Key, list[Operation]]]) -> list[tuple[int, Bins | None]]:
-        """As `read`, each record with read operations of its own; gives its generation too (0: not there)."""
-        return self._read([Read(key, operations) for key, operations in reads])
+    def read_generations(self, keys: Sequence[Key], *bins: str) -> list[tuple[int, Bins | None]]:
+        """As `read`, with each record's generation (0: not there)."""
+        read = partial(self._read_part, bins=list(bins) or None)
+        return [*chain.from_iterable(self._in_parts(keys, read))]
+
+    def read_by_operations(self, reads: Sequence[tuple[Key, list[Operation]]]) -> list[Bins | None]:
+        """As `read`, each record by operations of its own: more than twice the client's work."""
+        records = [Read(key, operations) for key, operations in reads]
+        self._send(records, self._policy)
+        return [found for _, found in map(_answer, records)]
 
     def query(
         self,
@@ -189,46 +196,49 @@ class Cluster:
             _inherited.append(client)
 
     def _send(self, records: Sequence[BatchRecord], policy: dict[str, Any]) -> None:
-        client = self._connect()
         for record in records:
             record.result = NO_RESPONSE
+        self._in_parts(records, partial(self._send_part, policy=policy))
+
+    def _in_parts(self, items: Sequence[Item], call: Callable[[Any, Sequence[Item]], Answer]) -> list[Answer]:
+        """What `call` makes of the client and `batch_size` items at a time."""
+        client = self._connect()
         size = self._options.batch_size
-        parts = [records[start : start + size] for start in range(0, len(records), size)]
+        parts = [items[start : start + size] for start in range(0, len(items), size)]
         if len(parts) <= 1:
-            self._send_parts(client, parts, policy)
-            return
+            return [call(client, part) for part in parts]
         # Two at a time: the client builds one call while the server works on the other.
-        rest = partial(self._send_parts, client, parts[1::2], policy)
-        other = self._senders.submit(copy_context().run, rest)
+        rest = self._senders.submit(copy_context().run, lambda: [call(client, part) for part in parts[1::2]])
         try:
-            self._send_parts(client, parts[::2], policy)
+            first = [call(client, part) for part in parts[::2]]
         finally:
-            wait((other,))
-        other.result()
+            wait((rest,))
+        in_turn = zip_longest(first, rest.result())
+        return [*chain.from_iterable(in_turn)][: len(parts)]
 
-    def _send_parts(self, client: Any, parts: list[Sequence[BatchRecord]], policy: dict[str, Any]) -> None:
-        for part in parts:
-            batch = BatchRecords(part)
-            self._call(client.batch_write, batch, policy)
-            if batch.result != OK:
-                take_back(part)
-            failed = [record for record in part if record.result not in ANSWERS]
-            self._tell_failures(failed)
-            for record in failed:
-                if needs_a_person(record.result):
-                    raise misconfigured(record.result, record.key[0], self._hosts)
+    def _send_part(self, client: Any, part: Sequence[BatchRecord], policy: dict[str, Any]) -> None:
+        batch = BatchRecords(part)
+        self._call(client.batch_write, batch, policy)
+        if batch.result != OK:
+            take_back(part)
+        self._look_at(part)
 
-    def _read(self, records: Sequence[Read]) -> list[tuple[int, Bins | None]]:
-        self._send(records, self._policy)
-        entries: list[tuple[int, Bins | None]] = []
-        for record in records:
-            if record.result == OK:
-                entries.append((record.record[1]["gen"], record.record[2]))
-            elif record.result == NOT_FOUND:
-                entries.append((0, None))
-            else:
-                raise StoreUnavailable(f"Aerospike could not read {record.key[2]!r}: code {record.result}")
-        return entries
+    def _read_part(
+        self, client: Any, keys: Sequence[Key], bins: list[str] | None
+    ) -> list[tuple[int, Bins | None]]:
+        batch = self._call(client.batch_read, keys, bins, self._policy)
+        if len(batch.batch_records) != len(keys):
+            raise StoreUnavailable(f"Aerospike at {self._hosts}: no node is known (code {batch.result})")
+        self._look_at(batch.batch_records)
+        return [*map(_answer, batch.batch_records)]
+
+    def _look_at(self, records: Sequence[BatchRecord]) -> None:
+        """Tell of what failed. Raises StoreMisconfigured where trying again will not help."""
+        failed = [record for record in records if record.result not in ANSWERS]
+        self._tell_failures(failed)
+        for record in failed:
+            if needs_a_person(record.result):
+                raise misconfigured(record.result, record.key[0], self._hosts)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         start_s = time.perf_counter()
@@ -257,6 +267,16 @@ class Cluster:
                 self._senders = ThreadPoolExecutor(thread_name_prefix="aerospike")
                 self._pid = os.getpid()
             return self._client
+
+
+def _answer(record: BatchRecord) -> tuple[int, Bins | None]:
+    """A record's generation and bins. Raises StoreUnavailable if it was not answered."""
+    if record.result == NOT_FOUND:
+        return 0, None
+    if record.result != OK:
+        raise StoreUnavailable(f"Aerospike could not read {record.key[2]!r}: code {record.result}")
+    _key, meta, bins = record.record
+    return meta["gen"], bins
 
 
 def _config(options: ClusterOptions) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import aerospike
 from aerospike_helpers.batch.records import Write
 
 from trades.store import StoreUnavailable
-from trades.stores.aerospike.cluster import READ, Bins, Cluster, Operation
+from trades.stores.aerospike.cluster import Bins, Cluster, Operation
 from trades.stores.aerospike.errors import OK
 from trades.stores.aerospike.fence import Fence
 from trades.stores.aerospike.layout import Key, Names, band_of
@@ -121,8 +121,7 @@ class Repairer:
         return {(shard, band): record for (shard, band, _), record in zip(places, records, strict=True)}
 
     def _read(self, keys: list[Key], bins: tuple[str, ...]) -> list[_Record]:
-        reads: list[Operation] = [{"op": READ, "bin": name} for name in bins]
-        found = self._cluster.read_each([(key, reads) for key in keys])
+        found = self._cluster.read_generations(keys, *bins)
         return [
             _Record(key, generation, values or {})
             for key, (generation, values) in zip(keys, found, strict=True)

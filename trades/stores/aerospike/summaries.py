@@ -21,7 +21,6 @@ SUMMARY_BINS = ("count", "volume", "notional", "highest", "lowest", "latest", "f
 LEVEL_BINS = ("levels", "marks", "folded")
 
 _SCAN_PAGE = 5_000
-_READ_SUMMARY: list[Operation] = [{"op": READ, "bin": name} for name in SUMMARY_BINS]
 _READ_STATE: list[Operation] = [{"op": READ, "bin": name} for name in STATE_BINS]
 
 Part = tuple[int, Bins]  # a shard's number, and what its record holds
@@ -36,7 +35,7 @@ class Summaries:
         self._shards = shards
 
     def read_summary(self, ticker: str) -> Summary | None:
-        parts = self._read_shards(lambda shard: self._names.summary(ticker, shard), _READ_SUMMARY)
+        parts = self._read_bins(lambda shard: self._names.summary(ticker, shard), SUMMARY_BINS)
         return merge_summaries(parse_summary(bins) for _shard, bins in leave_out_folded(parts))
 
     def read_level(self, ticker: str, price_ticks: int) -> PriceLevel | None:
@@ -46,7 +45,14 @@ class Summaries:
             {"op": READ, "bin": "folded"},
         ]
         band = band_of(price_ticks)
-        parts = self._read_shards(lambda shard: self._names.levels(ticker, shard, band), operations)
+        parts = self._read_shards(
+            lambda shards: self._cluster.read_by_operations(
+                [
+                    *((self._names.levels(ticker, shard, band), operations) for shard in shards),
+                    (self._names.state(), _READ_STATE),
+                ]
+            )
+        )
         found: dict[int, PriceLevel] = {}
         for _shard, bins in leave_out_folded(parts):
             level = bins.get("levels")
@@ -70,7 +76,7 @@ class Summaries:
     def level_keys(self, ticker: str) -> list[tuple[int, int, Key]]:
         """(shard, band, key) of every record of price levels that a ticker has."""
         names = self._names
-        pages = self._read_shards(lambda shard: names.pages(ticker, shard), [{"op": READ, "bin": "pages"}])
+        pages = self._read_bins(lambda shard: names.pages(ticker, shard), ("pages",))
         wanted = [(shard, page) for shard, bins in pages for page in bins.get("pages", ())]
         found = self._cluster.read([names.bands(ticker, shard, page) for shard, page in wanted], "bands")
         return [
@@ -96,18 +102,21 @@ class Summaries:
                 seen.add(ticker)
                 yield ticker
 
-    def _read_shards(self, key_of: Callable[[int], Key], operations: list[Operation]) -> list[Part]:
+    def _read_bins(self, key_of: Callable[[int], Key], bins: Sequence[str]) -> list[Part]:
         """One record of each shard that has one, the first shard first."""
+        return self._read_shards(
+            lambda shards: self._cluster.read([*map(key_of, shards), self._names.state()], *bins, *STATE_BINS)
+        )
+
+    def _read_shards(self, read: Callable[[Sequence[int]], list[Bins | None]]) -> list[Part]:
+        """`read`: one record of each of these shards, and the state record."""
         while True:
             numbers = self._shards.readable
-            reads = [(key_of(number), operations) for number in numbers]
-            found = self._cluster.read_each([*reads, (self._names.state(), _READ_STATE)])
-            self._shards.learn(found.pop()[1])
+            found = read(numbers)
+            self._shards.learn(found.pop())
             if set(self._shards.readable) <= set(numbers):
                 return [
-                    (number, bins)
-                    for number, (_generation, bins) in zip(numbers, found, strict=True)
-                    if bins is not None
+                    (number, bins) for number, bins in zip(numbers, found, strict=True) if bins is not None
                 ]
 
 
