@@ -34,7 +34,6 @@ export const api = {
   trades: (ticker, limit, cursor) => ask(ofTicker(ticker, `/trades${query({ limit, cursor })}`)),
   prices: (ticker, buckets) => ask(ofTicker(ticker, `/prices${query({ buckets })}`)),
   events: (parameters) => ask(`/v1/events${query(parameters)}`),
-  brokerStatus: () => ask("/v1/broker-status"),
   deadLetters: (parameters) => ask(`/v1/dead-letters${query(parameters)}`),
   replay: (key) =>
     ask(`/v1/dead-letters/${encodeURIComponent(key)}/replay`, {

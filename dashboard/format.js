@@ -48,6 +48,13 @@ export function formatAge(ms) {
   return `${Math.round(seconds / 3_600)} h`;
 }
 
+/** What a broker delivered to: on a cluster (and here) a function's name is the first part of its host. */
+export function formatFunction(url) {
+  if (!URL.canParse(url)) return url;
+  const { host, hostname } = new URL(url);
+  return hostname.includes(".svc.") ? hostname.split(".")[0] : host;
+}
+
 export function formatBytes(bytes) {
   return bytes < 1_024 ? `${bytes} B` : `${one.format(bytes / 1_024)} KB`;
 }

@@ -2,8 +2,7 @@
 
 import { api } from "./api.js";
 import { arrange, element, setText } from "./dom.js";
-import { formatCount, formatTime } from "./format.js";
-import { Destinations } from "./destinations.js";
+import { formatCount, formatFunction, formatTime } from "./format.js";
 import { makeAttributes, makeData, summarize } from "./payload.js";
 import { Poller } from "./poller.js";
 
@@ -15,7 +14,6 @@ export class LettersView extends HTMLElement {
   #address;
   #items = new Map();
   #limit = STEP;
-  #destinations = new Destinations(api);
   #poller = new Poller(() => this.#turn(), { intervalMs: INTERVAL_MS, onFailure: (error) => this.#say(error.message, true) });
   #parts = {};
 
@@ -45,7 +43,6 @@ export class LettersView extends HTMLElement {
     const isAll = this.#parts.replayed.checked;
     const limit = this.#limit;
     const { dead_letters: letters, next_cursor: next } = await api.deadLetters({ limit, replayed: isAll });
-    await this.#destinations.learn(letters.map((letter) => letter.destination));
     if (isAll !== this.#parts.replayed.checked) return;
     this.#draw(letters);
     this.#showCount(letters, next !== null);
@@ -60,9 +57,7 @@ export class LettersView extends HTMLElement {
       if (item.isKept) item.leave();
       else this.#items.delete(key);
     }
-    for (const letter of letters.toReversed()) {
-      this.#itemOf(letter.key).show({ ...letter, from: this.#destinations.nameOf(letter.destination) });
-    }
+    for (const letter of letters.toReversed()) this.#itemOf(letter.key).show(letter);
     const items = [...this.#items.values()].sort((a, b) => (a.received < b.received ? 1 : -1));
     arrange(this.#parts.list, items.map((item) => item.node));
     this.#parts.empty.hidden = items.length > 0;
@@ -122,11 +117,11 @@ class LetterItem {
     if (JSON.stringify(letter) === JSON.stringify(before)) return;
     this.#letter = letter;
     this.#showState(letter, before);
-    const { attributes, data, destination, from, received, reason, status, replayed } = letter;
+    const { attributes, data, destination, received, reason, status, replayed } = letter;
     setText(this.#time, formatTime(Date.parse(received)));
     this.#time.dateTime = received;
     setText(this.#what, `${attributes.type ?? "event"} ${summarize(data)}`);
-    setText(this.#from, [from, status && `HTTP ${status}`].filter(Boolean).join(" · "));
+    setText(this.#from, [formatFunction(destination), status && `HTTP ${status}`].filter(Boolean).join(" · "));
     this.#from.title = destination;
     setText(this.#reason, reason || "The broker gave no reason.");
     this.#button.ariaLabel = `Replay ${attributes.id ?? "this event"}`;

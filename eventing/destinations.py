@@ -34,6 +34,14 @@ def parse_destination(spec: object, where: str = "destination") -> str:
     return _object(ref, f"{where}.ref") + path
 
 
+def cluster_url(destination: str, namespace: str) -> str:
+    """Where on a cluster is what `parse_destination` gave: a Service of this namespace, or the URL."""
+    if "://" in destination:
+        return destination
+    name, slash, path = destination.partition(":")[2].partition("/")
+    return f"http://{name}.{namespace}.svc.cluster.local{slash}{path}"
+
+
 def _object(ref: object, where: str) -> str:
     if not isinstance(ref, Mapping):
         raise BadDestination(f"{where}: must have {', '.join(_REF_MEMBERS)}")

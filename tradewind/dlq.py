@@ -1,9 +1,8 @@
 """`tradewind dlq`: the events that could not be handled: what they are, why, and sending them again."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -35,8 +34,7 @@ def list_letters(
     if json:
         print_json(letters)
         return
-    processes = {} if url else running(data).processes
-    _print_table(letters, {process.url: name for name, process in processes.items() if process.url})
+    _print_table(letters)
 
 
 @app.command()
@@ -133,25 +131,19 @@ def _find(base: str, start: str) -> str:
     return keys[0]
 
 
-def _name_function(destination: str, names: Mapping[str, str]) -> str:
-    """What refused it: by the URLs of this machine's processes, else a Knative Service, else a host."""
-    host = urlsplit(destination).netloc
-    service, _, rest = host.partition(".")
-    return names.get(destination.rstrip("/")) or (service if ".svc" in f".{rest}" else host)
-
-
-def _print_table(letters: list[dict[str, Any]], names: Mapping[str, str]) -> None:
-    """`names`: of functions, by their URLs."""
+def _print_table(letters: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from tradewind.ledger import name_function
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("key", "received", "function", "type", "id", "status", "reason"):
         table.add_column(name, no_wrap=name not in ("id", "reason"), overflow="fold")
     for letter in letters:
         attributes = letter["attributes"]
-        function = _name_function(letter["destination"], names)
+        function = name_function(letter["destination"])
         event = attributes.get("type", ""), attributes.get("id", "")
         reason = letter["reason"] + (" (sent again)" if letter["replayed"] else "")
         cells = (letter["key"][:12], letter["received"], function, *event, letter["status"], reason)

@@ -1,9 +1,10 @@
 """What the store says about a run: the truth behind the totals, whatever processes were killed meanwhile."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from trades.codec import BadTrade, decode_event
 from trades.store import DeadLetter, StoreMisconfigured, TradeStore
@@ -45,8 +46,8 @@ def open_existing(url: str) -> TradeStore:
     return open_url(url)
 
 
-def read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:
-    """`functions`: names by the URLs that events were delivered to. Raises StoreError."""
+def read_ledger(url: str) -> Ledger:
+    """Raises StoreError."""
     with closing(open_url(url)) as store:
         store.ping()
         letters = store.read_dead_letters(MAX_DEAD_LETTERS)
@@ -56,10 +57,8 @@ def read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:
             counted,
             len(letters),
             len(letters) == MAX_DEAD_LETTERS,
-            sum(count_trades(letter) for letter in letters if _may_be_for("store-trade", letter, functions)),
-            sum(
-                count_trades(letter) for letter in letters if _may_be_for("update-summary", letter, functions)
-            ),
+            _count_trades_for("store-trade", letters),
+            _count_trades_for("update-summary", letters),
             store.read_expiry().trades,
         )
 
@@ -74,6 +73,14 @@ def count_trades(letter: DeadLetter) -> int:
     return len(event.trades)
 
 
-def _may_be_for(function: str, letter: DeadLetter, functions: Mapping[str, str]) -> bool:
-    """A destination that we do not know (a run on other ports) may be either."""
-    return functions.get(letter.destination.rstrip("/"), function) == function
+def name_function(destination: str) -> str:
+    """What refused a dead letter: a Service, as a cluster and the local broker name it; else a host."""
+    host = urlsplit(destination).netloc
+    name, _, rest = host.partition(".")
+    return name if rest.partition(".")[2].startswith("svc") else host
+
+
+def _count_trades_for(function: str, letters: Iterable[DeadLetter]) -> int:
+    """A host that is no Service may be either function."""
+    names = ((name_function(letter.destination), letter) for letter in letters)
+    return sum(count_trades(letter) for name, letter in names if name == function or ":" in name)

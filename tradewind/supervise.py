@@ -96,10 +96,10 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
         messages.append(f"--fresh emptied {plan.run.data} only: {plan.run.store} keeps what it has")
     greet(console, plan.run, messages)
     screen = LiveScreen(console) if console.is_terminal else PlainScreen(console)
-    functions = {ports.url(name): name for name in ("store-trade", "update-summary")}
+    functions = [ports.url(name) for name in ("store-trade", "update-summary")]
     with Leash() as leash, Stops().heeded() as stops:
         async with (
-            Monitor(plan.run.query_url, plan.run.broker_url, list(functions)) as monitor,
+            Monitor(plan.run.query_url, plan.run.broker_url, functions) as monitor,
             monitoring.running(wishes.folder, leash, screen.say) if monitoring else contextlib.nullcontext(),
         ):
             pipeline = Pipeline(plan, monitor, screen, leash)
@@ -116,7 +116,7 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                     screen.say("Stopping before everything is ready; Ctrl-C again does not wait.")
                     await pipeline.abort(stops.again)
                     return FINE
-                before = await _read_ledger(plan.run.store, functions)
+                before = await _read_ledger(plan.run.store)
                 if before.counted:
                     screen.say(
                         f"Earlier runs counted {before.counted:,} trades, which the store's figures include."
@@ -130,11 +130,10 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
                 keeping = asyncio.create_task(attached.keep())
                 held = await pipeline.watch(stops.asked, wishes.for_s)
                 keeping.cancel()
-                functions |= {child.program.url: name for name, child in pipeline.attached.items()}
                 screen.say("Stopping: the generator first, then what waits in the broker.")
                 last, left = await pipeline.stop(stops.again)
     try:
-        after = await _read_ledger(plan.run.store, functions)
+        after = await _read_ledger(plan.run.store)
     except StoreError as error:
         return report_without_store(console, last, left, error)
     killed = pipeline.generator is not None and (
@@ -144,13 +143,13 @@ async def _supervise(wishes: Wishes, console: Console) -> int:
     return FINE if held and adds_up else BROKEN
 
 
-async def _read_ledger(url: str, functions: Mapping[str, str]) -> Ledger:
+async def _read_ledger(url: str) -> Ledger:
     """A store that is busy for a moment is asked again. Raises StoreError."""
     for _ in range(LEDGER_TRIES - 1):
         with contextlib.suppress(StoreUnavailable):
-            return await asyncio.to_thread(read_ledger, url, functions)
+            return await asyncio.to_thread(read_ledger, url)
         await asyncio.sleep(LEDGER_PAUSE_S)
-    return await asyncio.to_thread(read_ledger, url, functions)
+    return await asyncio.to_thread(read_ledger, url)
 
 
 async def _unless(asked: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

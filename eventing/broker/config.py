@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from eventing.broker.files import ConfigError, Document
 from eventing.delivery import BROKER_DEFAULT, Delivery, parse_delivery
-from eventing.destinations import parse_destination
+from eventing.destinations import cluster_url, parse_destination
 from eventing.filters import compile_filters
 
 API = "eventing.knative.dev/v1"
@@ -42,6 +42,7 @@ class TriggerSpec:
     key: str
     broker: str
     subscriber_url: str
+    cluster_url: str  # of the same subscriber; what dead letters name, as ports of this machine come and go
     matches: Callable[[Mapping[str, str]], bool] = field(repr=False, compare=False)
     delivery: Delivery
     dead_letter_url: str | None
@@ -162,6 +163,7 @@ def parse_trigger(
         key=key,
         broker=broker_key,
         subscriber_url=addresses.resolve(subscriber, f"{where}: spec.subscriber"),
+        cluster_url=cluster_url(subscriber, namespace),
         matches=matches,
         delivery=delivery,
         dead_letter_url=dead_letter_url,

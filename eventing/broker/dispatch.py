@@ -301,4 +301,5 @@ class Dispatcher:
         text = body[:200].decode(errors="replace")
         self.last_error = {"at_ms": now_ms(), "url": url, "status": answer.status, "text": text}
         if item.state is State.PENDING:
-            item.error = msgspec.json.encode(error_attributes(url, answer.status, body))
+            said = error_attributes(self.spec.cluster_url, answer.status, body)
+            item.error = msgspec.json.encode(said)

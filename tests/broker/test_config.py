@@ -73,16 +73,30 @@ def test_a_broker_without_delivery_has_knatives_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("subscriber", "url"),
+    ("subscriber", "url", "on_a_cluster"),
     [
-        ("{uri: 'http://example.com/x'}", "http://example.com/x"),
-        ("{uri: 'http://store-trade.ns.svc.cluster.local/in'}", "http://127.0.0.1:9001/in"),
-        ("{ref: {apiVersion: v1, kind: Service, name: store-trade}, uri: /in}", "http://127.0.0.1:9001/in"),
+        ("{uri: 'http://example.com/x'}", "http://example.com/x", "http://example.com/x"),
+        (
+            "{uri: 'http://store-trade.ns.svc.cluster.local/in'}",
+            "http://127.0.0.1:9001/in",
+            "http://store-trade.ns.svc.cluster.local/in",
+        ),
+        (
+            "{ref: {apiVersion: v1, kind: Service, name: store-trade}, uri: /in}",
+            "http://127.0.0.1:9001/in",
+            "http://store-trade.ns.svc.cluster.local/in",
+        ),
+        (
+            "{ref: {apiVersion: serving.knative.dev/v1, kind: Service, name: store-trade}}",
+            "http://127.0.0.1:9001",
+            "http://store-trade.ns.svc.cluster.local",
+        ),
     ],
 )
-def test_addresses(tmp_path: Path, subscriber: str, url: str) -> None:
+def test_addresses(tmp_path: Path, subscriber: str, url: str, on_a_cluster: str) -> None:
     text = TRIGGER.partition("  subscriber")[0] + f"  subscriber: {subscriber}\n"
-    assert read(tmp_path, BROKER, text).triggers["ns/t"].subscriber_url == url
+    trigger = read(tmp_path, BROKER, text).triggers["ns/t"]
+    assert (trigger.subscriber_url, trigger.cluster_url) == (url, on_a_cluster)
 
 
 def test_annotations(tmp_path: Path) -> None:

@@ -278,34 +278,6 @@ def test_trades_are_compared_with_their_aggregate(
     assert run("consistency", CHECK, [counts, trades]) == told
 
 
-NAMES = """async ({ Destinations }, urls) => {
-  let asked = 0;
-  const triggers = [{ name: "tradewind/store-trade", subscriber: "http://127.0.0.1:8082" }];
-  const destinations = new Destinations({ brokerStatus: async () => (asked += 1, { triggers }) });
-  const told = [];
-  for (const url of urls) {
-    await destinations.learn([url]);
-    told.push([destinations.nameOf(url), asked]);
-  }
-  return told;
-}"""
-
-
-def test_functions_are_named_and_the_broker_is_asked_only_for_what_is_new(run: Any) -> None:
-    urls = [
-        "http://store-trade.tradewind.svc.cluster.local/",
-        "http://127.0.0.1:8082/",
-        "http://127.0.0.1:8082",
-        "http://127.0.0.1:9/x",
-        "http://127.0.0.1:9/x",
-        "",
-    ]
-    named = ["store-trade", "store-trade", "store-trade", "127.0.0.1:9", "127.0.0.1:9", ""]
-    assert run("destinations", NAMES, urls) == [
-        list(pair) for pair in zip(named, [0, 1, 1, 2, 2, 2], strict=True)
-    ]
-
-
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
@@ -323,6 +295,10 @@ def test_functions_are_named_and_the_broker_is_asked_only_for_what_is_new(run: A
         ("formatAge", 12_300, "12 s"),
         ("formatAge", 7_200_000, "2 h"),
         ("formatBytes", 2_048, "2 KB"),
+        ("formatFunction", "http://store-trade.tradewind.svc.cluster.local/", "store-trade"),
+        ("formatFunction", "http://127.0.0.1:9/x", "127.0.0.1:9"),
+        ("formatFunction", "http://[::1]:9/x", "[::1]:9"),
+        ("formatFunction", "", ""),
     ],
 )
 def test_numbers_are_written_for_people(run: Any, name: str, value: object, text: str) -> None:

@@ -18,7 +18,7 @@ from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
-from tradewind.folder import DataFolder, Run, RunningProcess
+from tradewind.folder import DataFolder, Run
 
 runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
 
@@ -38,7 +38,7 @@ LETTER = {
     "received": "2026-01-31T09:30:00.250Z",
     "attributes": {"id": "e1", "source": "/s", "type": "trade.executed.v1"},
     "data": {"text": "{}", "base64": None, "size": 2},
-    "destination": "http://127.0.0.1:8082",
+    "destination": "http://store-trade.tradewind.svc.cluster.local",
     "status": "400",
     "reason": "price must be greater than 0",
     "replayed": None,
@@ -413,9 +413,8 @@ def test_dead_letters(server: Server, data: str) -> None:
 @pytest.mark.parametrize(
     ("destination", "name"),
     [
-        ("http://127.0.0.1:8082", "store-trade"),
-        ("http://127.0.0.1:8082/", "store-trade"),
         ("http://127.0.0.1:9", "127.0.0.1:9"),
+        ("http://store-trade.tradewind.svc.cluster.local/", "store-trade"),
         ("http://update-summary.tradewind.svc.cluster.local", "update-summary"),
         ("https://example.com/x", "example.com"),
         ("", ""),
@@ -424,14 +423,6 @@ def test_dead_letters(server: Server, data: str) -> None:
 def test_the_list_of_dead_letters_says_who_refused_each(
     server: Server, data: str, destination: str, name: str
 ) -> None:
-    folder = DataFolder(Path(data))
-    run = folder.read_run()
-    assert run
-    run.processes = {
-        "store-trade": RunningProcess(1, "http://127.0.0.1:8082", ""),
-        "generator": RunningProcess(2, "", ""),
-    }
-    folder.write_run(run)
     letter = LETTER | {"destination": destination}
     server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [letter], "next_cursor": None})
     head, row, count = (line.rstrip() for line in call("dlq", "list", "--data", data).splitlines())

@@ -27,7 +27,7 @@ async def test_a_store_that_is_busy_for_a_moment_does_not_end_the_run(
 ) -> None:
     answers: list[Ledger | Exception] = [StoreUnavailable("timeout"), StoreUnavailable("timeout"), Ledger(7)]
 
-    def read(_url: str, _functions: object) -> Ledger:
+    def read(_url: str) -> Ledger:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -35,7 +35,7 @@ async def test_a_store_that_is_busy_for_a_moment_does_not_end_the_run(
 
     monkeypatch.setattr(supervise, "read_ledger", read)
     monkeypatch.setattr(supervise, "LEDGER_PAUSE_S", 0)
-    assert await supervise._read_ledger("sqlite:x", {}) == Ledger(7)
+    assert await supervise._read_ledger("sqlite:x") == Ledger(7)
     answers += [StoreUnavailable("down")] * supervise.LEDGER_TRIES
     with pytest.raises(StoreUnavailable, match="down"):
-        await supervise._read_ledger("sqlite:x", {})
+        await supervise._read_ledger("sqlite:x")
