@@ -91,7 +91,8 @@ export class SymbolTable extends HTMLElement {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     const layout = this.#layout();
-    const [start, end] = layout.range(this.scrollTop - OVERSCAN_PX, this.scrollTop + this.clientHeight + OVERSCAN_PX);
+    const top = this.scrollTop;
+    const [start, end] = layout.range(top - OVERSCAN_PX, top + this.clientHeight + OVERSCAN_PX);
     const shown = this.#list.slice(start, end);
     this.#recycle(new Set(shown.map((entry) => entry.ticker)));
     const nodes = shown.flatMap((entry, place) => this.#nodesOf(entry, start + place));
@@ -99,6 +100,8 @@ export class SymbolTable extends HTMLElement {
     this.#span([this.#above, this.#below, ...nodes]);
     setHeight(this.#above, layout.top(start));
     setHeight(this.#below, layout.height - layout.top(end));
+    // A row that has the focus and is moved would be scrolled to.
+    if (this.#body.contains(document.activeElement) && this.scrollTop !== top) this.scrollTop = top;
     const height = shown.length && this.#rows.get(shown[0].ticker).node.offsetHeight;
     if (height && height !== this.#rowHeight) {
       this.#rowHeight = height;
@@ -138,6 +141,7 @@ export class SymbolTable extends HTMLElement {
       if (wanted.has(ticker)) continue;
       if (row.node.contains(document.activeElement)) this.focus({ preventScroll: true });
       this.#rows.delete(ticker);
+      row.node.remove(); // else those that stay would be moved past it
       if (this.#spare.length < MAX_SPARE_ROWS) this.#spare.push(row);
     }
     for (const [ticker, { node }] of this.#panels) {

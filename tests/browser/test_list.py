@@ -170,6 +170,25 @@ def test_keyboard(page: Any, symbols: list[str]) -> None:
     assert page.evaluate(focused) == page.evaluate("document.querySelector('symbol-table').list[0].ticker")
 
 
+def test_page_after_page_by_keyboard(page: Any) -> None:
+    """The focus goes on to rows that are not drawn yet, and the list scrolls with it."""
+    focused = "document.activeElement.closest('.row')?.dataset.ticker"
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    step = page.evaluate("document.querySelector('symbol-table').capacity")
+    for press, key in [*enumerate(["PageDown"] * 5, 1), (4, "PageUp"), (3, "PageUp")]:
+        page.keyboard.press(key)
+        page.evaluate(FRAMES)
+        assert page.evaluate(f"document.querySelector('symbol-table').indexOf({focused})") == press * step
+        box = page.evaluate("document.activeElement.closest('.row').getBoundingClientRect().toJSON()")
+        table = page.evaluate("document.querySelector('symbol-table').getBoundingClientRect().toJSON()")
+        assert table["top"] <= box["top"]
+        assert box["bottom"] <= table["bottom"] + 1
+
+
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 def test_text_that_is_marked_elsewhere_does_not_keep_a_row_shut(page: Any) -> None:
     page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
     page.locator(".row .expander").first.press("Enter")
