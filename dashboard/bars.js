@@ -30,8 +30,9 @@ function makeBar(row, most, price) {
   const isLast = price >= Number(row.price) && price <= Number(row.price_to);
   const width = `${(100 * row.volume) / most}%`;
   const bar = svg("svg", { class: "bar", "aria-hidden": "true" }, svg("rect", { width, height: "100%", rx: 2 }));
-  const label = element("th", { scope: "row", className: "number", textContent: formatPrice(row.price) });
-  label.title = row.price === row.price_to ? "" : `${formatPrice(row.price)} to ${formatPrice(row.price_to)}`;
+  const isRange = row.price !== row.price_to;
+  const text = isRange ? `${formatPrice(row.price)} – ${formatPrice(row.price_to)}` : formatPrice(row.price);
+  const label = element("th", { scope: "row", className: "number", textContent: text });
   const node = element(
     "tr",
     { className: isLast ? "last" : "" },

@@ -90,6 +90,15 @@ def test_the_line_of_one_trade_says_so_and_tells_its_price_to_who_points_at_it(
     line.get_by_text("Price, latest 2 trades").wait_for()
 
 
+def test_many_prices_are_ranges_from_and_to(page: Any, pipeline: Pipeline) -> None:
+    for cents in range(13):
+        pipeline.trade("ZQRANGES", f"{10 + cents}.505", 100)
+    pipeline.until_traded("ZQRANGES", 13)
+    bars = open_symbol(page, pipeline, "ZQRANGES").locator("volume-bars")
+    bars.get_by_text("Volume by price, 13 prices in 12 ranges").wait_for()
+    assert bars.locator("tbody tr").last.inner_text().split("\t")[0] == "10.5050 – 11.5050"
+
+
 def test_bars_are_the_volume_by_price(page: Any, pipeline: Pipeline) -> None:
     for price, volume in [("5.00", 300), ("6.00", 100), ("5.00", 100)]:
         pipeline.trade("ZQBARS", price, volume)
