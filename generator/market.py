@@ -1,7 +1,8 @@
 """A market made of chance: which symbol trades next, at what price, how many. Pure, from a seed.
 
-The seed fixes the order of trades, their tickers, prices and volumes. Timestamps are the caller's: for its
-prices the market has a time of its own, which passes by the same amount with each trade.
+The seed fixes the order of trades, their tickers, prices and volumes; a symbol's first price follows from its
+name. Timestamps are the caller's: for its prices the market has a time of its own, which passes by the same
+amount with each trade.
 """
 
 import random
@@ -53,16 +54,18 @@ ABC: Final = (
 def list_instruments(tickers: Sequence[str], seed: int) -> list[Instrument]:
     """Plausible instruments for these tickers, in an order that has nothing to do with the alphabet.
 
-    Prices of 1 to 2,000 dollars, half of them below 25; a day's standard deviation of 1 to 4 percent.
+    Prices of 1 to 2,000 dollars, half of them below 25; a day's standard deviation of 1 to 4 percent. They
+    follow from the ticker alone: a symbol's price does not jump from one run, or replica, to the next.
     """
-    rng = random.Random(seed)  # noqa: S311 - a market, not a secret
-    found = []
-    for ticker in tickers:
-        dollars = min(max(rng.lognormvariate(3.2, 1.1), 1.0), 2_000.0)
-        price_ticks = round(dollars * 100) * MIN_PRICE_TICKS
-        found.append(Instrument(ticker, price_ticks, price_ticks * rng.uniform(0.01, 0.04), 10, 50_000))
-    rng.shuffle(found)
+    found = [_make_instrument(ticker, random.Random(ticker)) for ticker in tickers]  # noqa: S311
+    random.Random(seed).shuffle(found)  # noqa: S311 - a market, not a secret
     return found
+
+
+def _make_instrument(ticker: str, rng: random.Random) -> Instrument:
+    dollars = min(max(rng.lognormvariate(3.2, 1.1), 1.0), 2_000.0)
+    price_ticks = round(dollars * 100) * MIN_PRICE_TICKS
+    return Instrument(ticker, price_ticks, price_ticks * rng.uniform(0.01, 0.04), 10, 50_000)
 
 
 class Market:

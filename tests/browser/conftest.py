@@ -283,7 +283,9 @@ class Tab:
         """The page, when all symbols have come."""
         self.page.goto(self.url + path)
         wait(self.page, "document.querySelector('[data-total=trades]').textContent.length > 1")
-        wait(self.page, "document.querySelector('symbols-view [data-part=empty]').dataset.state !== 'loading'")
+        wait(
+            self.page, "document.querySelector('symbols-view [data-part=empty]').dataset.state !== 'loading'"
+        )
         return self.page
 
     def asked(self, path: str) -> int:

@@ -96,7 +96,7 @@ def test_many_prices_are_ranges_from_and_to(page: Any, pipeline: Pipeline) -> No
     pipeline.until_traded("ZQRANGES", 13)
     bars = open_symbol(page, pipeline, "ZQRANGES").locator("volume-bars")
     bars.get_by_text("Volume by price, 13 prices in 12 ranges").wait_for()
-    assert bars.locator("tbody tr").last.inner_text().split("\t")[0] == "10.5050 – 11.5050"
+    assert bars.locator("tbody tr").last.inner_text().split("\t")[0] == "10.5050 \u2013 11.5050"
 
 
 def test_bars_are_the_volume_by_price(page: Any, pipeline: Pipeline) -> None:

@@ -76,10 +76,10 @@ def test_the_trades_of_a_seed_are_for_ever():
     """People keep seeds: the same seed must mean the same trades in the next version too."""
     made = market(list_instruments(["AAPL", "MSFT", "NVDA"], 42), 42, seconds_per_trade=60)
     assert made.trades(4, 1000, 2.5) == [
-        ("AAPL", 321252, 12, 1000),
-        ("MSFT", 33824, 30, 1002),
-        ("MSFT", 33793, 16, 1005),
-        ("MSFT", 33759, 38, 1007),
+        ("AAPL", 719082, 12, 1000),
+        ("MSFT", 231005, 30, 1002),
+        ("MSFT", 230869, 16, 1005),
+        ("MSFT", 230720, 38, 1007),
     ]
     walk = market(ABC, 42, price_model="cent_walk", volume_model="uniform", skew=1.0)
     assert walk.trades(3, 1000) == [
@@ -160,6 +160,13 @@ def test_skew_makes_the_nth_symbol_trade_as_one_over_n():
     assert counts["S1"] / counts["S10"] == pytest.approx(10, rel=0.15)
     hot = Counter(row[0] for row in market(instruments, skew=6.0).trades(10_000, 0))
     assert hot["S1"] > 9_700
+
+
+def test_a_symbol_begins_at_its_own_price_whatever_the_seed() -> None:
+    tickers = [f"S{n}" for n in range(50)]
+    one, other = list_instruments(tickers, 1), list_instruments(tickers[::-1], 2)
+    assert sorted(one) == sorted(other)
+    assert one != other
 
 
 def test_listed_instruments_are_plausible():
