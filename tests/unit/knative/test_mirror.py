@@ -150,10 +150,13 @@ def test_it_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kinds_are_known_when_listed_or_refused() -> None:
     mirror = Mirror()
-    assert not mirror.has(["Pod", "Broker"])
-    mirror.replace("Pod", [])
+    assert mirror.unheard(["Pod", "Broker"]) == ["Pod", "Broker"]
     mirror.fail("Broker", "none here")
-    assert mirror.has(["Pod", "Broker"])
+    assert mirror.unheard(["Pod", "Broker"]) == ["Pod"]
+    assert mirror.is_empty
+    mirror.replace("Pod", [])
+    assert mirror.unheard(["Pod", "Broker"]) == []
+    assert not mirror.is_empty
 
 
 _CHANGES = st.lists(
