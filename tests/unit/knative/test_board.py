@@ -1,6 +1,7 @@
 """From objects to what `tradewind watch` shows."""
 
 import json
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -198,22 +199,28 @@ def test_what_the_documents_show_is_what_is_drawn(name: str) -> None:
 # The run on this machine
 
 
-def test_a_local_run_has_the_same_form() -> None:
-    run = Run(
+def local_run(url: str = "") -> Run:
+    """Its parts at http://b, http://q …, or all at one address."""
+    query, broker, store = (url or f"http://{name}" for name in "qbs")
+    return Run(
         pid=1,
         started_ms=0,
         data="/d",
         store="sqlite:/d/store",
-        query_url="http://q",
-        broker_url="http://b",
-        ingress_url="http://b/x",
+        query_url=query,
+        broker_url=broker,
+        ingress_url=f"{broker}/x",
         processes={
-            "store-trade": RunningProcess(11, "http://s", ""),
-            "query": RunningProcess(0, "http://q", ""),
-            "broker": RunningProcess(12, "http://b", ""),
+            "store-trade": RunningProcess(11, store, ""),
+            "query": RunningProcess(0, query, ""),
+            "broker": RunningProcess(12, broker, ""),
             "generator": RunningProcess(0, "", ""),
         },
     )
+
+
+def test_a_local_run_has_the_same_form() -> None:
+    run = local_run()
     total = {"delivered": 9, "retried": 2, "dead_lettered": 1}
     trigger = {"name": "tradewind/store-trade", "pending": 3, "kept": 0, "total": total}
     answers: dict[str, Any] = {
@@ -240,6 +247,28 @@ def test_a_local_run_has_the_same_form() -> None:
     dark = local_board(run, lambda _: None)
     assert dark.dead_letters is None
     assert dark.parts[0].ready is False
+
+
+def test_a_local_trigger_is_as_ready_as_its_function() -> None:
+    triggers = [{"name": f"tradewind/{name}"} for name in ("store-trade", "query", "of-another")]
+    status = json.dumps({"triggers": triggers}).encode()
+    shown = local_board(local_run(), lambda url: status if url == "http://b/-/status" else None)
+    assert [(part.name, part.ready, part.text) for part in shown.parts if part.kind == "Trigger"] == [
+        ("store-trade", False, "its function is starting"),
+        ("query", False, "its function is not running"),
+        ("of-another", None, "its function is none of this run"),
+    ]
+
+
+def test_frozen_processes_are_asked_side_by_side_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradewind.cluster.local.TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # takes connections, and never answers
+        run = local_run(f"http://127.0.0.1:{frozen.getsockname()[1]}")
+        run.processes |= {f"f{number}": RunningProcess(1, run.query_url, "") for number in range(10)}
+        began_s = time.monotonic()
+        shown = local_board(run)
+        assert time.monotonic() - began_s < 2.5
+    assert {row.ready for row in shown.functions} == {False}
 
 
 # Dead letters on a cluster

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from typer.testing import CliRunner
 from tests.unit.knative.api_server import ApiServer, Behaviour, hang, html, refuse, watch_of
 from tests.unit.knative.objects import autoscaler, condition, pod, thing
 from tradewind.cli import app
+from tradewind.cluster.api import Cluster
+from tradewind.cluster.mirror import SourceFailed
+from tradewind.cluster.scaling import Scaling
+from tradewind.folder import DataFolder, Run
 
 AS_ONE_LINE = 1
 
@@ -53,10 +58,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "*")
 
 
-def watch(config: Path, *options: str, code: int = 0) -> tuple[str, str]:
-    """What it says, and what it says on standard error."""
+@contextmanager
+def at(config: Path) -> Iterator[None]:
+    """With this as KUBECONFIG, which the client reads when it is imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
+        yield
+
+
+def watch(config: Path, *options: str, code: int = 0) -> tuple[str, str]:
+    """What it says, and what it says on standard error."""
+    with at(config):
         done = CliRunner().invoke(app, ["watch", "--data", str(config.parent / "none"), *options])
     assert done.exit_code == code, done.output
     return done.stdout, done.stderr
@@ -167,6 +179,38 @@ def test_410_again_and_again_is_asked_less_and_less(server: ApiServer, config: P
     assert 2 <= server.asked.count("pods") < 15  # without the pauses: 100
 
 
+@pytest.mark.parametrize("kind", ["pods", "services"])
+def test_a_request_is_made_once_in_its_own_time(server: ApiServer, config: Path, kind: str) -> None:
+    """The client's own three retries made four times the timeout of it."""
+    server.behaviours["*"] = hang
+    with at(config):
+        cluster = Cluster(None, "ns")
+    began_s = time.monotonic()
+    with pytest.raises(SourceFailed, match=r"does not answer: timed out"):
+        cluster.get(f"/api/v1/namespaces/ns/{kind}", dict, timeout_s=0.3)
+    assert time.monotonic() - began_s < 3
+    assert server.asked == [kind]
+
+
+def test_a_silent_watch_is_noticed(server: ApiServer, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server ends a watch after WATCH_S; one that does not is gone."""
+    monkeypatch.setattr("tradewind.cluster.api.WATCH_S", 0)
+    monkeypatch.setattr("tradewind.cluster.api.SILENT_S", 0.3)
+    fill(server)
+    said, _ = watch(config, "--for", "2s", "--json")
+    troubles = {trouble for line in said.splitlines() for trouble in json.loads(line)["troubles"]}
+    assert any("does not answer: timed out" in trouble for trouble in troubles)
+
+
+def test_the_settings_of_scaling_are_read(server: ApiServer, config: Path) -> None:
+    config_map = {"data": {"scale-to-zero-grace-period": "1m30s"}}
+    server.behaviours["config-autoscaler"] = lambda request: request.answer(200, config_map)
+    with at(config):
+        assert Cluster(None, "ns").scaling() == Scaling(90.0)
+        server.behaviours["config-autoscaler"] = refuse(403)
+        assert Cluster(None, "ns").scaling() == Scaling()
+
+
 # Which cluster
 
 
@@ -208,3 +252,28 @@ def test_a_mistyped_context_does_not_become_the_cluster_around(
     _, why = watch(config, "--once", "--context", "porduction", code=2)
     assert "porduction" in why
     assert "No pipeline runs on" not in why
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ((), "this machine"),
+        (("--local",), "this machine"),
+        (("-n", "tradewind"), "fake, namespace tradewind"),
+        (("--namespace", "payments"), "fake, namespace payments"),
+        (("--context", "fake"), "fake, namespace tradewind"),
+    ],
+)
+def test_what_is_asked_for_is_shown(config: Path, options: tuple[str, ...], where: str) -> None:
+    """A run on this machine is not shown to who names a namespace or a context."""
+    folder = DataFolder(config.parent / "none")
+    with folder.locked():
+        nowhere = "http://127.0.0.1:1"
+        folder.write_run(Run(1, 1, str(folder.path), folder.store_url, nowhere, nowhere, nowhere))
+        said, _ = watch(config, "--once", "--json", *options)
+    assert json.loads(said)["where"].startswith(where)
+
+
+def test_this_machine_and_a_cluster_are_not_asked_for_at_once(config: Path) -> None:
+    _, why = watch(config, "--local", "-n", "payments", code=2)
+    assert "--namespace" in why
