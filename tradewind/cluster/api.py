@@ -111,16 +111,18 @@ def _client(context: str | None) -> Any:
                 raise
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
-            raise _unknown(error) from None
+            raise _unknown(context, error) from None
     except Exception as error:  # what else the user's file can be wrong in: no YAML, a folder, no address …
-        raise _unknown(error) from None
+        raise _unknown(context, error) from None
     api_client = client.ApiClient(configuration)
     api_client.set_default_header("Connection", "close")  # one kept open may be closed just when it is used
     return dynamic.DynamicClient(api_client, discoverer=lambda *_: None)
 
 
-def _unknown(error: Exception) -> NoCluster:
+def _unknown(context: str | None, error: Exception) -> NoCluster:
     why = " ".join(str(error).split())
+    if context is not None:
+        return NoCluster(f"No context {context} is known here ({why}): see `kubectl config get-contexts`")
     return NoCluster(f"No cluster is known here ({why}): set KUBECONFIG, or give --context")
 
 

@@ -250,7 +250,7 @@ def test_a_mistyped_context_does_not_become_the_cluster_around(
 ) -> None:
     monkeypatch.setattr("kubernetes.config.load_incluster_config", lambda **_: None)
     _, why = watch(config, "--once", "--context", "porduction", code=2)
-    assert "porduction" in why
+    assert "No context porduction is known here" in why
     assert "No pipeline runs on" not in why
 
 
