@@ -50,6 +50,7 @@ def ask(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
     tls: ssl.SSLContext | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Answer:
     """One request; `query` without what is None. Any status is an answer. Raises Unreachable."""
     given = {name: value for name, value in (query or {}).items() if value is not None}
@@ -59,7 +60,7 @@ def ask(
     request = Request(full, body, headers or {}, method=method)  # noqa: S310 - checked just above
     opener = build_opener(ProxyHandler({}), HTTPSHandler(context=tls)) if tls else _opener
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
+        with opener.open(request, timeout=timeout_s) as answer:
             return Answer(answer.status, answer.read())
     except HTTPError as error:
         with error:

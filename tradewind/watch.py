@@ -4,16 +4,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradewind.cluster import NAMESPACE, Context, Namespace
+from tradewind.cluster import NAMESPACE, Context, NoCluster
 from tradewind.options import DEFAULT_DATA, Data, Json, duration, fail, print_json
 
 if TYPE_CHECKING:
-    from tradewind.cluster.api import Cluster
     from tradewind.cluster.board import Board
 
 INTERVAL_S = 1.0
@@ -25,7 +23,16 @@ def watch(
         bool, typer.Option("--local", help="The run on this machine, even if a cluster is known.")
     ] = False,
     context: Context = None,
-    namespace: Namespace = NAMESPACE,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help=f"Where it is on the cluster, if not in {NAMESPACE}.",
+            show_default=False,
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
     once: Annotated[bool, typer.Option("--once", help="Show how it is, and end.")] = False,
@@ -36,22 +43,27 @@ def watch(
     """Watch the functions: pods wanted, there and ready, revision, what a pod is to bear, seconds until an
     idle one is gone; broker and triggers; dead letters. On a cluster, or of the run on this machine.
 
-    Without --local and --context it is the run on --data, if there is one, else the current cluster. Looking
-    starts no pods: dead letters are shown while the query function is up. --json prints one board a line.
+    With --context or --namespace it is the cluster; else the run on --data, if there is one, else the
+    current cluster. Looking starts no pods: dead letters are shown while the query function is up and can be
+    reached. --json prints one board a line.
 
-    Exit code: 0; 2 if there is neither a run nor a cluster.
+    Exit code: 0; 2 if there is neither a run nor a cluster, or the cluster shows nothing at all.
     """
-    stop = threading.Event()
-    look = _choose(local, context, namespace, data, stop)
+    if local and (context or namespace):
+        raise typer.BadParameter("--local is this machine's run, --context and --namespace are of a cluster")
     seconds = duration(for_)
     ends_s = time.monotonic() + seconds if seconds is not None else float("inf")
+    stop = threading.Event()
     try:
+        look = _choose(local, context, namespace, data, stop, ends_s)
         if once:
             _show(look(), json)
         elif json or not sys.stdout.isatty():
             _print(look, json, ends_s)
         else:
             _draw(look, ends_s)
+    except NoCluster as error:
+        fail(str(error) if context or namespace else f"No pipeline runs on {data}. {error}")
     except KeyboardInterrupt:
         pass
     finally:
@@ -59,44 +71,25 @@ def watch(
 
 
 def _choose(
-    local: bool, context: str | None, namespace: str, data: "Data", stop: threading.Event
+    local: bool,
+    context: str | None,
+    namespace: str | None,
+    data: "Data",
+    stop: threading.Event,
+    ends_s: float,
 ) -> "Callable[[], Board]":
-    from tradewind.cluster.api import Cluster, NoClient
     from tradewind.cluster.local import local_board
     from tradewind.folder import DataFolder
 
-    run = None if context else DataFolder(data).find_running()
+    run = None if context or namespace else DataFolder(data).find_running()
     if run is not None:
         return lambda: local_board(DataFolder(data).find_running() or run)
     if local:
         fail(f"No pipeline runs on {data}: start one with `tradewind up`, or name its folder with --data.")
-    try:
-        return _watch_cluster(Cluster(context, namespace), stop)
-    except NoClient as error:
-        fail(f"No pipeline runs on {data}, and no cluster can be looked at. {error}")
+    from tradewind.cluster.api import Cluster
+    from tradewind.cluster.lookout import Lookout
 
-
-def _watch_cluster(cluster: "Cluster", stop: threading.Event) -> "Callable[[], Board]":
-    from tradewind.cluster.api import PATHS
-    from tradewind.cluster.board import cluster_board
-    from tradewind.cluster.letters import Letters
-    from tradewind.cluster.mirror import Mirror, follow
-
-    mirror = Mirror()
-    for source in cluster.sources():
-        threading.Thread(target=follow, args=(source, mirror, stop), daemon=True).start()
-    letters = Letters(cluster)
-    grace_period_s = cluster.grace_period_s()
-    where = f"{cluster.name}, namespace {cluster.namespace}"
-
-    def look() -> "Board":
-        while not mirror.has(PATHS) and not stop.wait(0.05):
-            pass
-        return cluster_board(
-            where, mirror, datetime.now(UTC), grace_period_s, letters.count(mirror.of("Pod"))
-        )
-
-    return look
+    return Lookout(Cluster(context, namespace or NAMESPACE), context, stop, ends_s).look
 
 
 def _draw(look: "Callable[[], Board]", ends_s: float) -> None:
@@ -105,20 +98,28 @@ def _draw(look: "Callable[[], Board]", ends_s: float) -> None:
     from tradewind.cluster.screen import board_view
 
     with Live(auto_refresh=False, screen=False) as live:
-        while time.monotonic() < ends_s:
-            live.update(board_view(look()), refresh=True)
-            time.sleep(INTERVAL_S)
+        while True:
+            live.update(board_view(look(), live.console.width), refresh=True)
+            if not _pause(ends_s):
+                return
 
 
 def _print(look: "Callable[[], Board]", json: bool, ends_s: float) -> None:
     """A board at each change, for logs and pipes."""
     before = None
-    while time.monotonic() < ends_s:
+    while True:
         board = look()
         if board != before:
             _show(board, json)
             before = board
-        time.sleep(INTERVAL_S)
+        if not _pause(ends_s):
+            return
+
+
+def _pause(ends_s: float) -> bool:
+    """Until the next look; whether there is to be one."""
+    time.sleep(max(0.0, min(INTERVAL_S, ends_s - time.monotonic())))
+    return time.monotonic() < ends_s
 
 
 def _show(board: "Board", json: bool) -> None:
@@ -132,4 +133,4 @@ def _show(board: "Board", json: bool) -> None:
     from tradewind.options import PIPED_WIDTH
 
     console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
-    console.print(board_view(board))
+    console.print(board_view(board, console.width))

@@ -13,3 +13,7 @@ Context = Annotated[
 Namespace = Annotated[
     str, typer.Option("--namespace", "-n", metavar="NAME", help="Where it is on the cluster.")
 ]
+
+
+class NoCluster(Exception):
+    """No cluster is known, or it shows nothing; the message says why and what to do."""

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tradewind.cluster.mirror import Mirror
+from tradewind.cluster.scaling import AUTOSCALING, Scaling
 from tradewind.cluster.standing import Standing, find_condition, standing
 
 Object = Mapping[str, Any]
 
-_AUTOSCALING = "autoscaling.knative.dev"
 _SERVICE = "serving.knative.dev/service"
 _REVISION = "serving.knative.dev/revision"
 _DEFAULT_TARGET = {"concurrency": "100", "rps": "200"}  # config-autoscaler, as Knative releases it
@@ -47,24 +47,31 @@ class Board:
 
 
 def cluster_board(
-    where: str, mirror: Mirror, now: datetime, grace_period_s: float, dead_letters: int | None = None
+    where: str, mirror: Mirror, now: datetime, scaling: Scaling, dead_letters: int | None = None
 ) -> Board:
     """From the copies of Knative's and Kubernetes' objects."""
     pods = mirror.of("Pod")
     functions = []
     for service in mirror.of("Service"):
-        functions += _function_rows(service, mirror.of("PodAutoscaler"), pods, now, grace_period_s)
+        functions += _function_rows(service, mirror.of("PodAutoscaler"), pods, now, scaling)
     parts = [
         standing(thing)
         for kind in ("Broker", "Trigger", "SinkBinding", "Deployment", "StatefulSet")
         for thing in mirror.of(kind)
     ]
-    troubles = [f"{kind}: {reason}" for kind, reason in sorted(mirror.failures.items())]
-    return Board(where, functions, parts, dead_letters, troubles)
+    return Board(where, functions, parts, dead_letters, _troubles(mirror.failures))
+
+
+def _troubles(failures: Mapping[str, str]) -> list[str]:
+    """One line a reason: mostly all kinds have the same."""
+    kinds: dict[str, list[str]] = {}
+    for kind, reason in sorted(failures.items()):
+        kinds.setdefault(reason, []).append(kind)
+    return [f"{', '.join(names)}: {reason}" for reason, names in kinds.items()]
 
 
 def _function_rows(
-    service: Object, autoscalers: Iterable[Object], pods: list[Object], now: datetime, grace_period_s: float
+    service: Object, autoscalers: Iterable[Object], pods: list[Object], now: datetime, scaling: Scaling
 ) -> list[FunctionRow]:
     """The newest revision, and older ones that still have pods, as in a rolling update."""
     name, status = service["metadata"]["name"], service.get("status") or {}
@@ -76,18 +83,18 @@ def _function_rows(
             continue
         own = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(_REVISION) == revision]
         if revision == newest or own:
-            rows.append(_revision_row(service, autoscaler, own, now, grace_period_s))
+            rows.append(_revision_row(service, autoscaler, own, now, scaling))
     return rows or [FunctionRow(name, standing(service).ready, standing(service).text, newest)]
 
 
 def _revision_row(
-    service: Object, autoscaler: Object, pods: list[Object], now: datetime, grace_period_s: float
+    service: Object, autoscaler: Object, pods: list[Object], now: datetime, scaling: Scaling
 ) -> FunctionRow:
     status = autoscaler.get("status") or {}
     there = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     ready_pods = sum(1 for pod in there if (find_condition(pod, "Ready") or {}).get("status") == "True")
     stands = standing(service)
-    to_zero_s = _to_zero_s(autoscaler, now, grace_period_s) if there else None
+    to_zero_s = scaling.to_zero_s(autoscaler, now) if there else None
     return FunctionRow(
         name=service["metadata"]["name"],
         ready=stands.ready,
@@ -112,30 +119,8 @@ def _state(stands: Standing, pods: list[Object], ready_pods: int, to_zero_s: flo
     return "idle" if to_zero_s is not None else "serving"
 
 
-def _to_zero_s(autoscaler: Object, now: datetime, grace_period_s: float) -> float | None:
-    """Until the last pods are taken away: the grace period, from when the autoscaler found it inactive on.
-
-    It finds so after its stable window (60 s) without a request; see ScaleToZero in Knative's autoscaler.
-    """
-    active = find_condition(autoscaler, "Active")
-    if active is None or active["status"] != "False":
-        return None
-    annotations = autoscaler["metadata"].get("annotations") or {}
-    if annotations.get(f"{_AUTOSCALING}/min-scale", "0") != "0":
-        return None
-    since = _parse_time(active.get("lastTransitionTime", ""))
-    return None if since is None else max(0.0, grace_period_s - (now - since).total_seconds())
-
-
 def _target(autoscaler: Object) -> str:
     """`concurrency 32`: what the autoscaler divides the load by, before its own utilization of 70%."""
     annotations = autoscaler["metadata"].get("annotations") or {}
-    metric = annotations.get(f"{_AUTOSCALING}/metric", "concurrency")
-    return f"{metric} {annotations.get(f'{_AUTOSCALING}/target', _DEFAULT_TARGET.get(metric, ''))}".strip()
-
-
-def _parse_time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None
+    metric = annotations.get(f"{AUTOSCALING}/metric", "concurrency")
+    return f"{metric} {annotations.get(f'{AUTOSCALING}/target', _DEFAULT_TARGET.get(metric, ''))}".strip()

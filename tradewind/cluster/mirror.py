@@ -47,7 +47,6 @@ class Mirror:
         self._lock = threading.Lock()
         self._objects: dict[str, dict[str, Object]] = {}
         self._failures: dict[str, str] = {}
-        self.changed = threading.Event()
 
     def replace(self, kind: str, objects: Iterable[Object]) -> None:
         """A list has come: what it lacks is gone."""
@@ -55,7 +54,6 @@ class Mirror:
         with self._lock:
             self._objects[kind] = dict(list(named.items())[:MAX_OBJECTS])
             self._failures.pop(kind, None)
-        self.changed.set()
 
     def apply(self, kind: str, event: Object) -> str:
         """A watch event has come; gives the version to go on from. Raises Expired, SourceFailed."""
@@ -73,14 +71,12 @@ class Mirror:
                 objects.pop(thing["metadata"]["name"], None)
             elif thing["metadata"]["name"] in objects or len(objects) < MAX_OBJECTS:
                 objects[thing["metadata"]["name"]] = thing
-        self.changed.set()
         return version
 
     def fail(self, kind: str, reason: str) -> None:
         """It can't be read at present; what was known stays."""
         with self._lock:
             self._failures[kind] = reason
-        self.changed.set()
 
     def of(self, kind: str) -> list[Object]:
         with self._lock:
@@ -91,31 +87,48 @@ class Mirror:
         with self._lock:
             return dict(self._failures)
 
-    def has(self, kinds: Iterable[str]) -> bool:
-        """Whether each kind was listed, or could not be."""
+    def unheard(self, kinds: Iterable[str]) -> list[str]:
+        """The kinds of which neither a list nor a failure has come."""
         with self._lock:
-            return all(kind in self._objects or kind in self._failures for kind in kinds)
+            return [kind for kind in kinds if kind not in self._objects and kind not in self._failures]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no list of any kind has come."""
+        with self._lock:
+            return not self._objects
 
 
 def follow(source: Source, mirror: Mirror, stop: threading.Event) -> None:
-    """List, then watch, until told to stop; after trouble wait a little longer each time."""
-    wait_s = FIRST_WAIT_S
+    """List, then watch, until told to stop; after trouble wait, twice as long if it comes again soon."""
+    wait_s = 0.0
     while not stop.is_set():
+        began_s = time.monotonic()
         try:
-            objects, version = source.list()
-            mirror.replace(source.kind, objects)
-            while not stop.is_set():
-                began_s, before = time.monotonic(), version
-                for event in source.watch(version):
-                    version = mirror.apply(source.kind, event)
-                    wait_s = FIRST_WAIT_S
-                    if stop.is_set():
-                        return
-                if version == before and time.monotonic() - began_s < FIRST_WAIT_S:
-                    stop.wait(FIRST_WAIT_S)  # a server that ends each watch at once is not asked without end
+            _list_and_watch(source, mirror, stop)
         except Expired:
-            stop.wait(FIRST_WAIT_S / 10)
+            first_wait_s = FIRST_WAIT_S / 10  # usual, if it is not the rule: servers forget old versions
         except SourceFailed as error:
             mirror.fail(source.kind, str(error))
-            stop.wait(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            first_wait_s = FIRST_WAIT_S
+        except Exception as error:  # a thread that ended here would leave an old picture without a word
+            mirror.fail(source.kind, f"an answer that is not understood: {error!r}")
+            first_wait_s = FIRST_WAIT_S
+        else:
+            return
+        is_soon = wait_s and time.monotonic() - began_s <= wait_s
+        wait_s = min(max(first_wait_s, 2 * wait_s), LONGEST_WAIT_S) if is_soon else first_wait_s
+        stop.wait(wait_s)
+
+
+def _list_and_watch(source: Source, mirror: Mirror, stop: threading.Event) -> None:
+    objects, version = source.list()
+    mirror.replace(source.kind, objects)
+    while not stop.is_set():
+        began_s, before = time.monotonic(), version
+        for event in source.watch(version):
+            version = mirror.apply(source.kind, event)
+            if stop.is_set():
+                return
+        if version == before and time.monotonic() - began_s < FIRST_WAIT_S:
+            stop.wait(FIRST_WAIT_S)  # a server that ends each watch at once is not asked without end

@@ -1,9 +1,12 @@
 """From objects to what `tradewind watch` shows."""
 
 import json
+import socket
+import threading
+import time
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -14,11 +17,13 @@ from tests.unit.knative.objects import Object, autoscaler, condition, pod, thing
 from tradewind.cluster.board import Board, FunctionRow, cluster_board
 from tradewind.cluster.letters import Letters
 from tradewind.cluster.local import local_board
-from tradewind.cluster.mirror import Mirror, SourceFailed
+from tradewind.cluster.mirror import Expired, Mirror, SourceFailed
+from tradewind.cluster.scaling import Scaling
 from tradewind.cluster.screen import MAX_BARS, board_view
 from tradewind.cluster.standing import Standing
 from tradewind.folder import Run, RunningProcess
 
+T = TypeVar("T")
 NOW = datetime(2026, 1, 5, 14, 30, 10, tzinfo=UTC)
 TEN_S_AGO = "2026-01-05T14:30:00Z"
 
@@ -29,7 +34,7 @@ def board(*objects: Object, **failures: str) -> Board:
         mirror.replace(kind, [found for found in objects if found["kind"] == kind])
     for kind, reason in failures.items():
         mirror.fail(kind, reason)
-    return cluster_board("here", mirror, NOW, grace_period_s=30.0)
+    return cluster_board("here", mirror, NOW, Scaling())
 
 
 def service(name: str, newest: str, ready: str = "True", reason: str = "") -> Object:
@@ -115,7 +120,7 @@ def test_a_board_is_json_and_text() -> None:
     assert value["functions"][0]["actual"] == 40
     assert value["dead_letters"] is None
     console = Console(width=160, record=True, file=StringIO())
-    console.print(board_view(shown))
+    console.print(board_view(shown, console.width))
     text = console.export_text()
     assert "■" * MAX_BARS + "…" in text
     assert "dead letters: ?" in text
@@ -124,7 +129,7 @@ def test_a_board_is_json_and_text() -> None:
 
 def draw(shown: Board, width: int) -> str:
     console = Console(width=width, record=True, file=StringIO())
-    console.print(board_view(shown))
+    console.print(board_view(shown, console.width))
     return console.export_text()
 
 
@@ -144,6 +149,29 @@ def test_what_matters_is_legible_on_a_narrow_terminal(width: int) -> None:
     assert f"update-summary: {why}" in text.replace("\n", " ").replace("  ", " ")
     for nothing in ("to zero in", "waiting", "retried"):
         assert nothing not in text.splitlines()[2]
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70])
+def test_on_a_very_narrow_terminal_columns_are_left_out_and_none_is_cut(width: int) -> None:
+    rows = [
+        FunctionRow("store-trade", True, "serving", "store-trade-00001", 20, 20, 20, target="concurrency 32"),
+        FunctionRow("update-summary", False, "RevisionMissing: x", "update-summary-00001", 0, 0, 0),
+        FunctionRow("query", True, "idle", "query-00001", 0, 1, 1, to_zero_s=12.0),
+    ]
+    lines = draw(Board("here", rows), width).splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines)
+    (head,) = (line for line in lines if "function" in line)
+    assert {"function", "pods", "state"} <= set(head.split())
+    assert [line.split()[0] for line in lines[3:6]] == ["store-trade", "update-summary", "query"]
+    assert [line.split()[-1] for line in lines[3:6]] == ["serving", "RevisionMissing", "idle"]
+    assert ("to zero in" in head) == (width >= 60)
+
+
+def test_a_long_name_is_folded_where_it_would_push_the_rest_out() -> None:
+    name = "a-function-with-a-very-long-name-that-is-mine"
+    lines = draw(Board("here", [FunctionRow(name, True, "serving", "", 1, 1, 1)]), 40).splitlines()
+    assert lines[3].split()[1:] == ["1", "serving"]
+    assert lines[3].split()[0] + lines[4].strip() == name
 
 
 def sample() -> Board:
@@ -171,22 +199,28 @@ def test_what_the_documents_show_is_what_is_drawn(name: str) -> None:
 # The run on this machine
 
 
-def test_a_local_run_has_the_same_form() -> None:
-    run = Run(
+def local_run(url: str = "") -> Run:
+    """Its parts at http://b, http://q …, or all at one address."""
+    query, broker, store = (url or f"http://{name}" for name in "qbs")
+    return Run(
         pid=1,
         started_ms=0,
         data="/d",
         store="sqlite:/d/store",
-        query_url="http://q",
-        broker_url="http://b",
-        ingress_url="http://b/x",
+        query_url=query,
+        broker_url=broker,
+        ingress_url=f"{broker}/x",
         processes={
-            "store-trade": RunningProcess(11, "http://s", ""),
-            "query": RunningProcess(0, "http://q", ""),
-            "broker": RunningProcess(12, "http://b", ""),
+            "store-trade": RunningProcess(11, store, ""),
+            "query": RunningProcess(0, query, ""),
+            "broker": RunningProcess(12, broker, ""),
             "generator": RunningProcess(0, "", ""),
         },
     )
+
+
+def test_a_local_run_has_the_same_form() -> None:
+    run = local_run()
     total = {"delivered": 9, "retried": 2, "dead_lettered": 1}
     trigger = {"name": "tradewind/store-trade", "pending": 3, "kept": 0, "total": total}
     answers: dict[str, Any] = {
@@ -215,6 +249,28 @@ def test_a_local_run_has_the_same_form() -> None:
     assert dark.parts[0].ready is False
 
 
+def test_a_local_trigger_is_as_ready_as_its_function() -> None:
+    triggers = [{"name": f"tradewind/{name}"} for name in ("store-trade", "query", "of-another")]
+    status = json.dumps({"triggers": triggers}).encode()
+    shown = local_board(local_run(), lambda url: status if url == "http://b/-/status" else None)
+    assert [(part.name, part.ready, part.text) for part in shown.parts if part.kind == "Trigger"] == [
+        ("store-trade", False, "its function is starting"),
+        ("query", False, "its function is not running"),
+        ("of-another", None, "its function is none of this run"),
+    ]
+
+
+def test_frozen_processes_are_asked_side_by_side_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradewind.cluster.local.TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # takes connections, and never answers
+        run = local_run(f"http://127.0.0.1:{frozen.getsockname()[1]}")
+        run.processes |= {f"f{number}": RunningProcess(1, run.query_url, "") for number in range(10)}
+        began_s = time.monotonic()
+        shown = local_board(run)
+        assert time.monotonic() - began_s < 2.5
+    assert {row.ready for row in shown.functions} == {False}
+
+
 # Dead letters on a cluster
 
 
@@ -225,11 +281,11 @@ class Pods:
         self.paths: list[str] = []
         self._answer = answer
 
-    def get(self, path: str) -> bytes:
+    def get(self, path: str, type_: type[T], *, timeout_s: float) -> T:
         self.paths.append(path)
         if isinstance(self._answer, Exception):
             raise self._answer
-        return self._answer
+        return msgspec.json.decode(self._answer, type=type_)
 
 
 def test_dead_letters_are_asked_of_a_pod_that_is_there_anyway() -> None:
@@ -244,6 +300,29 @@ def test_dead_letters_are_asked_of_a_pod_that_is_there_anyway() -> None:
     assert letters.count([]) is None
 
 
-@pytest.mark.parametrize("answer", [SourceFailed("no"), b"not json"])
-def test_dead_letters_that_nobody_tells_are_unknown(answer: bytes | Exception) -> None:
+@pytest.mark.parametrize("answer", [SourceFailed("no"), Expired()])
+def test_dead_letters_that_nobody_tells_are_unknown(answer: Exception) -> None:
     assert Letters(Pods(answer)).count([pod("q", "query", "q-1")]) is None
+
+
+def test_looks_do_not_wait_for_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the first; and nobody is asked twice at once."""
+    monkeypatch.setattr("tradewind.cluster.letters.INTERVAL_S", 0.0)
+    monkeypatch.setattr("tradewind.cluster.letters.TIMEOUT_S", 0.1)
+    go_on, asked = threading.Event(), []
+
+    class Slow(Pods):
+        def get(self, path: str, type_: type[T], *, timeout_s: float) -> T:
+            asked.append(timeout_s)
+            go_on.wait(60)
+            return super().get(path, type_, timeout_s=timeout_s)
+
+    letters, pods = Letters(Slow(b'{"dead_letters_waiting": 3}')), [pod("q", "query", "q-1")]
+    began_s = time.monotonic()
+    assert [letters.count(pods) for _ in range(5)] == [None] * 5
+    assert time.monotonic() - began_s < 5
+    assert asked == [0.1]
+    go_on.set()
+    while letters.count(pods) is None:
+        time.sleep(0.01)
+    assert letters.count(pods) == 3

@@ -1,6 +1,7 @@
 """List-then-watch: what is known stays right through every kind of end of a watch."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,18 @@ class Script:
             if isinstance(each, Exception):
                 raise each
             yield each
+
+
+class Noting(threading.Event):
+    """Notes waits instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return self.is_set()
 
 
 @pytest.fixture(autouse=True)
@@ -118,18 +131,56 @@ def test_trouble_is_told_and_ends_with_the_next_list() -> None:
 
 def test_watches_that_end_at_once_are_not_asked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirror_module, "FIRST_WAIT_S", 60.0)
-    waits: list[float | None] = []
-
-    class Noting(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout)
-            return self.is_set()
-
     stop = Noting()
     script = Script(stop, ([A], "7"), [], [event("MODIFIED", "a", "8")], [])
     follow(script, Mirror(), stop)
     assert script.asked[:4] == ["list", "watch 7", "watch 7", "watch 8"]
-    assert waits[:2] == [60.0, 60.0]  # after the two that brought nothing, and not after the other
+    assert stop.waits[:2] == [60.0, 60.0]  # after the two that brought nothing, and not after the other
+
+
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [(Expired(), [0.1, 0.2, 0.4, 0.8, 1.6]), (SourceFailed("no"), [1.0, 2.0, 4.0, 8.0, 16.0])],
+)
+def test_trouble_that_comes_again_soon_is_waited_for_longer(
+    trouble: Exception, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However well the lists between go."""
+    monkeypatch.setattr(mirror_module, "FIRST_WAIT_S", 1.0)
+    stop = Noting()
+    steps = [step for _ in range(9) for step in (([A], "7"), trouble)]
+    follow(Script(stop, *steps), Mirror(), stop)
+    assert stop.waits[:5] == pytest.approx(expected)
+    assert max(filter(None, stop.waits)) <= mirror_module.LONGEST_WAIT_S
+
+
+def test_after_a_good_while_trouble_is_the_first_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror_module, "FIRST_WAIT_S", 0.01)
+    stop = Noting()
+
+    def later() -> Iterator[Object]:
+        time.sleep(0.1)
+        yield error(410)
+
+    steps = [([A], "7"), error_now := SourceFailed("no"), ([A], "7"), error_now, ([A], "7"), later()]
+    follow(Script(stop, *steps), Mirror(), stop)
+    assert stop.waits[:3] == pytest.approx([0.01, 0.02, 0.001])
+
+
+@pytest.mark.parametrize("odd", [{"type": "ADDED"}, {"type": "ADDED", "object": {}}, [], None])
+def test_what_is_not_understood_is_trouble_and_not_the_end(odd: Any) -> None:
+    told = []
+
+    class Telling(Mirror):
+        def fail(self, kind: str, reason: str) -> None:
+            super().fail(kind, reason)
+            told.append(reason)
+
+    mirror, stop = Telling(), threading.Event()
+    script = Script(stop, ([A], "7"), [odd], ([B], "9"), [])
+    follow(script, mirror, stop)
+    assert names(mirror) == ["b"]
+    assert told[0].startswith("an answer that is not understood")
 
 
 def test_another_error_event_is_trouble() -> None:
@@ -150,10 +201,13 @@ def test_it_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kinds_are_known_when_listed_or_refused() -> None:
     mirror = Mirror()
-    assert not mirror.has(["Pod", "Broker"])
-    mirror.replace("Pod", [])
+    assert mirror.unheard(["Pod", "Broker"]) == ["Pod", "Broker"]
     mirror.fail("Broker", "none here")
-    assert mirror.has(["Pod", "Broker"])
+    assert mirror.unheard(["Pod", "Broker"]) == ["Pod"]
+    assert mirror.is_empty
+    mirror.replace("Pod", [])
+    assert mirror.unheard(["Pod", "Broker"]) == []
+    assert not mirror.is_empty
 
 
 _CHANGES = st.lists(
