@@ -86,6 +86,19 @@ def test_policies_let_the_store_be_reached_by_all_that_have_its_address(render: 
     assert [client["podSelector"] for client in clients] == ends
 
 
+def test_the_generator_waits_long_for_a_broker_in_memory_only(render: Render) -> None:
+    def timeout_ms(*overlays: str) -> int:
+        (spec,) = (
+            one["spec"]["template"]["spec"] for one in render(*overlays) if key(one)[2] == "generator"
+            if one["kind"] == "Deployment"
+        )
+        (given,) = (env["value"] for env in spec["containers"][0]["env"] if env["name"] == "SEND_TIMEOUT_MS")
+        return int(given)
+
+    assert timeout_ms() == timeout_ms("scaled") == 600_000
+    assert timeout_ms("kafka") == timeout_ms("kafka", "scaled") == 30_000
+
+
 def test_a_node_of_three_is_ready_when_every_record_has_its_copies(render: Render) -> None:
     documents = render("scaled")
     (store,) = (one for one in documents if one["kind"] == "StatefulSet")
