@@ -89,7 +89,9 @@ def test_policies_let_the_store_be_reached_by_all_that_have_its_address(render: 
 def test_the_generator_waits_long_for_a_broker_in_memory_only(render: Render) -> None:
     def timeout_ms(*overlays: str) -> int:
         (spec,) = (
-            one["spec"]["template"]["spec"] for one in render(*overlays) if key(one)[2] == "generator"
+            one["spec"]["template"]["spec"]
+            for one in render(*overlays)
+            if key(one)[2] == "generator"
             if one["kind"] == "Deployment"
         )
         (given,) = (env["value"] for env in spec["containers"][0]["env"] if env["name"] == "SEND_TIMEOUT_MS")
