@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.knative.conftest import KNATIVE, KUBECTL, Document, Render
 from tradewind.cluster.manifests import read, starts_last
-from tradewind.undeploy import CLUSTER_WIDE, KINDS
+from tradewind.cluster.removal import CLUSTER_WIDE, KINDS
 
 NAMES = sorted(path.name for path in (KNATIVE / "overlays").glob("*/"))
 OWN_STORE = ("external-aerospike", "secure", "external-aerospike/secure", "secure/tracing")
