@@ -8,6 +8,7 @@ import { deliveryKey } from "./tail.js";
 import { makeVerdict } from "./verdict.js";
 
 const EXPECTED = ["store_trade", "update_summary"]; // the functions that get every trade
+const IN_DOUBT = 504; // the broker was asked, and gave no answer
 const LATE = "UNAVAILABLE"; // the broker tries again
 const PAUSE_MS = 200; // at first
 const MAX_PAUSE_MS = 2_000;
@@ -52,8 +53,8 @@ export class Fate {
       this.#step(`The broker answered ${status}, after ${ms} ms`, text);
       if (status === 202) return true;
     } catch (error) {
-      const isRefused = error instanceof ApiError;
-      this.#step(isRefused ? "It could not be sent" : "No answer came: it may have been taken all the same", error.message);
+      const isUnsent = error instanceof ApiError && error.status !== IN_DOUBT;
+      this.#step(isUnsent ? "It could not be sent" : "No answer came: it may have been taken all the same", error.message);
     }
     return false;
   }

@@ -12,7 +12,7 @@ from functions.query.bodies import JSON, Body, encode
 from functions.query.events import BrokerAnswer, answer_text
 from functions.query.guard import check_same_site, require_broker
 from functions.query.operation import Operation
-from functions.query.outgoing import Broker, Unreachable
+from functions.query.outgoing import Broker, InDoubt, Unreachable
 from functions.query.payload import Payload, view_payload
 from functions.query.problems import Problem
 from functions.query.services import Services
@@ -124,6 +124,12 @@ def _check_body(body: bytes) -> None:
 def _send(broker: Broker, headers: dict[str, str], body: bytes) -> BrokerAnswer:
     try:
         answer = broker.send(headers, body)
+    except InDoubt as error:
+        raise Problem(
+            504,
+            f"{error}, so it is in doubt whether the functions get it: the dead letter still waits, and "
+            "sending it again is safe",
+        ) from None
     except Unreachable as error:
         raise Problem(503, f"{error}: the dead letter still waits", {"Retry-After": "2"}) from None
     said = BrokerAnswer(answer.status, answer_text(answer))
@@ -177,7 +183,7 @@ OPERATIONS = (
         replay_dead_letter,
         Replay,
         method="POST",
-        problems=(403, 415, 422, 502),
+        problems=(403, 415, 422, 502, 504),
         request_type=JSON,
         request_schema={"const": {}, "description": "an empty object"},
         tag="events",

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from functions.query.bodies import JSON, Body, encode
 from functions.query.guard import check_same_site, require_broker
 from functions.query.operation import Operation
-from functions.query.outgoing import Answer, Unreachable
+from functions.query.outgoing import Answer, InDoubt, Unreachable
 from functions.query.payload import Payload, view_payload
 from functions.query.problems import Problem
 from functions.query.services import Services
@@ -131,6 +131,11 @@ def send_event(services: Services) -> Response:
     broker = require_broker(services)
     try:
         answer = broker.send({"content-type": STRUCTURED}, request.get_data())
+    except InDoubt as error:
+        raise Problem(
+            504,
+            f"{error}, so it is in doubt whether the functions get it: send the same event again, it is safe",
+        ) from None
     except Unreachable as error:
         raise Problem(503, f"{error}: is it running?", {"Retry-After": "2"}) from None
     body = msgspec.json.encode(BrokerAnswer(answer.status, answer_text(answer)))
@@ -166,7 +171,7 @@ OPERATIONS = (
         send_event,
         BrokerAnswer,
         method="POST",
-        problems=(403, 413, 415),
+        problems=(403, 413, 415, 504),
         request_type=STRUCTURED,
         request_schema={"type": "object", "description": "a CloudEvent in structured mode"},
         tag="events",

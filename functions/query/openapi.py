@@ -25,6 +25,7 @@ _PROBLEMS = {
     500: "An error of the service, or the store is set up wrongly; the detail says what to do",
     502: "The broker refused",
     503: "The store or the broker can't answer now; try again after `Retry-After` seconds",
+    504: "The broker gave no answer in time: it may have the event; sending the same again is safe",
 }
 _TAGS = {
     "tickers": "What was traded",

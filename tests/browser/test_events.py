@@ -86,6 +86,23 @@ def test_what_could_not_be_sent_is_no_original(tab: Tab) -> None:
     assert page.evaluate(kinds) == ["duplicate", "valid", "valid", "valid"]
 
 
+def test_a_broker_without_an_answer_may_have_the_event(tab: Tab) -> None:
+    page = tab.open("/?view=events")
+    fill(page, "ZQDOUBT")
+    problem = {"status": 504, "json": {"detail": "it is in doubt"}}
+
+    def doubt(route: Any) -> None:
+        route.fulfill(**problem) if route.request.method == "POST" else route.continue_()
+
+    page.route("**/v1/events*", doubt)
+    fate = send(page, "valid")
+    fate.get_by_text("it may have been taken all the same").wait_for()
+    fate.get_by_text("it is in doubt").wait_for()
+    page.unroute("**/v1/events*")
+    assert all("504" in error for error in tab.errors)
+    tab.errors.clear()
+
+
 def test_each_command_has_an_id_of_its_own(tab: Tab) -> None:
     page = tab.open("/?view=events")
     command = page.locator("[data-part=curl]")

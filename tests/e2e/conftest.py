@@ -206,7 +206,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield found
     finally:
         if not os.environ.get("KEEP_NAMESPACE"):
-            tradewind("undeploy", "--all", "--namespace", namespace)
+            tradewind("undeploy", "--all", "--yes", "--drop-backlog", "--namespace", namespace)
 
 
 def _deploy(cluster: Cluster, folder: Path) -> None:

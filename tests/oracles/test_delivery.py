@@ -248,6 +248,27 @@ async def test_retries_and_back_off_agree(
             assert (after - before) * 1000 >= delay_ms(delivery, attempt) - 1
 
 
+@pytest.mark.parametrize("patience_s", [1, 20])
+async def test_a_producer_that_gives_up_ends_the_delivery(
+    knlocal: Run, theirs: Peer, patience_s: float
+) -> None:
+    """Why the generator of knative/base waits so long: on an in-memory channel nobody else has the event."""
+    settings = {"RETRY": "3", "BACKOFF": "PT0.5S", "SYNC": "1"}  # 3.5 s in all
+    headers = {"ce-specversion": "1.0", "ce-type": "asked", "ce-source": "/s", "ce-id": "1"}
+    is_patient = patience_s > 3.5
+    async with (
+        knlocal(SUBSCRIBER=theirs.subscriber, DLS=theirs.sink, TYPE="asked", **settings) as ingress,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(patience_s)) as client,
+    ):
+        try:
+            async with client.post(ingress, headers=headers | {"ce-answer": "503"}) as response:
+                assert (response.status, is_patient) == (202, True)
+        except TimeoutError:
+            assert not is_patient
+        await asyncio.sleep(5)  # longer than all that would still come
+    assert (len(theirs.attempts["503"]) == 4, "503" in theirs.dead) == (is_patient, is_patient)
+
+
 async def test_a_long_failing_answer_ends_knatives_dispatcher(knlocal: Run, theirs: Peer) -> None:
     """Why MAX_ERROR_BODY_BYTES is there. When this fails, Knative has mended it and the bound may go."""
     headers = {

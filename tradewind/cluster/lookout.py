@@ -1,11 +1,10 @@
 """A cluster's board, kept up to date in threads of its own."""
 
-import shlex
 import threading
 import time
 from datetime import UTC, datetime
 
-from tradewind.cluster import NoCluster
+from tradewind.cluster import NoCluster, in_kubectl
 from tradewind.cluster.api import PATHS, Cluster
 from tradewind.cluster.board import Board, cluster_board
 from tradewind.cluster.letters import Letters
@@ -48,10 +47,8 @@ class Lookout:
             raise NoCluster(self._say_why(self._mirror.failures["Pod"]))
 
     def _say_why(self, reason: str) -> str:
-        options = f" --context {shlex.quote(self._context)}" if self._context else ""
-        options += f" --namespace {shlex.quote(self._cluster.namespace)}"
+        namespace = self._cluster.namespace
         return (
-            f"Nothing can be seen of namespace {self._cluster.namespace} on the cluster "
-            f"{self._cluster.name}: {reason}. Check KUBECONFIG and --context; "
-            f"`kubectl{options} get pods` must work."
+            f"Nothing can be seen of namespace {namespace} on the cluster {self._cluster.name}: {reason}. "
+            f"Check KUBECONFIG and --context; `{in_kubectl(self._context, namespace)} get pods` must work."
         )

@@ -12,6 +12,7 @@ import yaml
 from tradewind.cluster import NAMESPACE
 
 MANIFESTS = Path(__file__).parents[2] / "knative"
+PARTS = {"aerospike", "monitoring/shared"}  # components that the base, and other components, are made of
 IMAGE = "dev.local/tradewind"
 SETTINGS = "tradewind-settings"
 STAMP = "tradewind/settings"  # annotation of pods
@@ -28,11 +29,20 @@ def find_overlay(name: str, manifests: Path = MANIFESTS) -> Path:
     ours = manifests / "base" if name == "base" else manifests / "components" / name
     folder = ours if _has_kustomization(ours) else Path(name)
     if not _has_kustomization(folder):
-        names = ["base", *sorted(path.name for path in (manifests / "overlays").glob("*/"))]
+        names = ["base", *overlay_names(manifests)]
         raise BadReference(
             f"there is no overlay {name}: give {', '.join(names)}, or a folder with a kustomization.yaml"
         )
     return folder.resolve()
+
+
+def overlay_names(manifests: Path = MANIFESTS) -> list[str]:
+    """What `find_overlay` knows besides the base."""
+    components = manifests / "components"
+    found = {
+        path.parent.relative_to(components).as_posix() for path in components.rglob("kustomization.yaml")
+    }
+    return sorted(found - PARTS)
 
 
 def _has_kustomization(folder: Path) -> bool:

@@ -16,8 +16,6 @@ def wait_until_ready(
     documents: list[Document],
     ends_s: float,
     say: Callable[[str], None],
-    *,
-    poll_s: float = POLL_S,
 ) -> list[dict[str, Any]] | None:
     """The objects when all are ready; None when it is `ends_s` (monotonic) and the reasons were told."""
     wanted = [document for document in documents if waits_for(document)]
@@ -25,11 +23,15 @@ def wait_until_ready(
     started_s = time.monotonic()
     told: set[tuple[str, str]] = set()
     things: list[dict[str, Any]] = []
+    is_failing = False
     while True:
         try:
             things = kubectl.get("--filename", "-", text=manifests)
+            is_failing = False
         except KubectlFailed as error:
-            say(f"  {error}")
+            if not is_failing:  # once, until it answers again
+                say(f"  {error}")
+            is_failing = True
         for each in map(standing, things):
             if each.ready and (each.kind, each.name) not in told:
                 told.add((each.kind, each.name))
@@ -39,7 +41,7 @@ def wait_until_ready(
             return things
         if time.monotonic() >= ends_s:
             break
-        time.sleep(poll_s)
+        time.sleep(POLL_S)
     say("\nNot ready in the time of --timeout:")
     for line in _why(kubectl, things):
         say(f"  {line}")

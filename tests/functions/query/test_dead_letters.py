@@ -1,6 +1,7 @@
 """Dead letters: the list, one of them, and sending it again."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_a_broker_that_is_not_there(store) -> None:
     client = create_app(store, broker_url="http://127.0.0.1:9/").test_client()
     store.add_dead_letters([make_letter()])
     assert replay(client).status_code == 503
+    assert len(client.get("/v1/dead-letters").json["dead_letters"]) == 1
+
+
+def test_without_the_brokers_answer_it_is_in_doubt_and_still_waits(store, broker, monkeypatch) -> None:
+    monkeypatch.setattr("functions.query.outgoing.TIMEOUT_S", 0.2)
+    broker.before_answer = lambda: time.sleep(0.5)
+    client = create_app(store, broker_url=broker.url + "/").test_client()
+    store.add_dead_letters([make_letter()])
+    answer = replay(client)
+    assert answer.status_code == 504
+    assert "in doubt" in answer.json["detail"]
+    assert "still waits" in answer.json["detail"]
     assert len(client.get("/v1/dead-letters").json["dead_letters"]) == 1
 
 

@@ -1,6 +1,7 @@
 """Recent events, and sending one from the page."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -171,6 +172,27 @@ def test_a_broker_that_is_not_there(store) -> None:
     client = create_app(store, broker_url="http://127.0.0.1:9/").test_client()
     answer = client.post("/v1/events", data=EVENT, content_type=STRUCTURED)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert "can't be asked" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("says", ["nothing", "bye"])
+def test_without_the_brokers_answer_it_is_in_doubt(store, broker, monkeypatch, says: str) -> None:
+    """As where Knative's in-memory Broker still tries: it stops now, and a function may have it."""
+    monkeypatch.setattr("functions.query.outgoing.TIMEOUT_S", 0.2)
+
+    def silent() -> None:
+        if says == "bye":
+            raise ConnectionAbortedError
+        time.sleep(0.5)
+
+    broker.before_answer = silent
+    client = create_app(store, broker_url=broker.url + "/").test_client()
+    answer = client.post("/v1/events", data=EVENT, content_type=STRUCTURED)
+    assert answer.status_code == 504
+    assert "in doubt" in answer.json["detail"]
+    assert "send the same event again" in answer.json["detail"]
+    assert ("within 0.2 s" in answer.json["detail"]) == (says == "nothing")
+    assert len(broker.requests) == 1
 
 
 def test_a_body_that_is_too_large(sender: FlaskClient, broker) -> None:

@@ -3,9 +3,10 @@
 //
 // SUBSCRIBER=http://127.0.0.1:8080 [DLS=http://127.0.0.1:8090] [TYPE=trade.executed.v1] [RETRY=3] [BACKOFF=PT0.2S] \
 //
-//	[POLICY=linear] [TIMEOUT=PT1S] FOR=10m knlocal -test.run TestServe -test.timeout 0
+//	[POLICY=linear] [TIMEOUT=PT1S] [SYNC=1] FOR=10m knlocal -test.run TestServe -test.timeout 0
 //
-// Events go to http://127.0.0.1:8900/default/default. INGRESS, CHANNEL and FILTER name other ports than 8900 to 8902.
+// With SYNC the producer waits for the subscriber, as on a cluster's in-memory channel. Events go to
+// http://127.0.0.1:8900/default/default. INGRESS, CHANNEL and FILTER name other ports than 8900 to 8902.
 package knlocal
 
 import (
@@ -126,7 +127,7 @@ func TestServe(t *testing.T) {
 	if dl := os.Getenv("DLS"); dl != "" {
 		s.DeadLetter = &duckv1.Addressable{URL: url(dl)}
 	}
-	fan, err := fanout.NewFanoutEventHandler(logger, fanout.Config{AsyncHandler: true, Subscriptions: []fanout.Subscription{s}}, nil, nil, nil, disp, mp, tp)
+	fan, err := fanout.NewFanoutEventHandler(logger, fanout.Config{AsyncHandler: os.Getenv("SYNC") == "", Subscriptions: []fanout.Subscription{s}}, nil, nil, nil, disp, mp, tp)
 	if err != nil {
 		t.Fatal(err)
 	}

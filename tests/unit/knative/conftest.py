@@ -1,14 +1,16 @@
-"""The manifests of knative/, read once."""
+"""The manifests of knative/, read once; and a kubectl of ours."""
 
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.unit.knative.fake_kubectl import FakeKubectl
 from tradewind.cluster.manifests import find_overlay, kustomization, read
 
 REPOSITORY = Path(__file__).parents[3]
@@ -58,3 +60,16 @@ def render(tmp_path: Path) -> Render:
         return read(done.stdout)
 
     return made
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKubectl:
+    """The kubectl on PATH. It is no program: `Kubectl` with one is in test_kubectl.py."""
+    fake = FakeKubectl()
+    program = tmp_path / "kubectl"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stand_in = SimpleNamespace(run=fake.run, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr("tradewind.cluster.kubectl.subprocess", stand_in)
+    monkeypatch.setattr("tradewind.cluster.rollout.POLL_S", 0.01)
+    return fake

@@ -1,25 +1,31 @@
 """What `tradewind deploy` applies, says and prints; with a kubectl that writes down what it is asked."""
 
 import json
-import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import Result
 from typer.testing import CliRunner
 
+from tests.unit.knative.fake_kubectl import FakeKubectl
 from tests.unit.knative.objects import condition, thing
 from tradewind.cli import app
+from tradewind.cluster.kubectl import Kubectl, KubectlFailed
 from tradewind.cluster.manifests import (
     MANIFESTS,
+    PARTS,
     STAMP,
     BadReference,
     find_overlay,
     kustomization,
+    overlay_names,
     stamp,
     starts_last,
 )
+from tradewind.cluster.rollout import wait_until_ready
 from tradewind.cluster.usage import how_to_use
 
 runner = CliRunner()
@@ -45,7 +51,9 @@ def test_an_image_is_split_as_kustomize_wants_it(image: str, entry: dict[str, st
 def test_a_wrong_image_or_overlay_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadReference, match="is no image"):
         kustomization([], tmp_path, "ns", "two words")
-    with pytest.raises(BadReference, match="base, kafka, monitoring, scaled, secure"):
+    with pytest.raises(
+        BadReference, match=r"base, external-aerospike, .*, secure, secure/tracing, or a folder"
+    ):
         find_overlay("moon")
     (tmp_path / "kustomization.yaml").touch()
     assert find_overlay(str(tmp_path)) == tmp_path.resolve()
@@ -53,6 +61,22 @@ def test_a_wrong_image_or_overlay_is_refused(tmp_path: Path) -> None:
     assert find_overlay("monitoring/secure") == MANIFESTS / "components" / "monitoring" / "secure"
     with pytest.raises(BadReference, match="are each a whole"):
         kustomization([find_overlay("base"), tmp_path], tmp_path, "ns", None)
+
+
+def test_all_overlays_are_named(documents: list[tuple[Path, dict[str, Any]]]) -> None:
+    """And what is only a part of another is not."""
+    names = overlay_names()
+    assert {*(path.name for path in (MANIFESTS / "overlays").glob("*/"))} <= {*names}
+    assert {"external-aerospike", "secure/tracing", "monitoring/operator", "monitoring/secure"} <= {*names}
+    taken = {
+        (MANIFESTS.parent / path.parent / one).resolve()
+        for path, document in documents
+        if path.parts[1] != "overlays" and document["kind"] in {"Kustomization", "Component"}
+        for one in document.get("components", ())
+    }
+    assert {MANIFESTS / "components" / name for name in PARTS} == taken
+    for name in names:
+        assert find_overlay(name) == MANIFESTS / "components" / name
 
 
 def test_a_change_of_settings_changes_the_pods_that_read_them() -> None:
@@ -85,59 +109,38 @@ def test_a_change_of_settings_changes_the_pods_that_read_them() -> None:
     assert stamps(a="1", b="3") != first
 
 
+ADDRESS = {"url": "http://broker-ingress.knative-eventing.svc.cluster.local/tradewind/default"}
+DEPLOYED = [
+    thing("Broker", "default", status={"address": ADDRESS}),
+    thing("Service", "query", status={"url": "http://query.tradewind.example.com"}),
+]
+
+
 def test_usage_has_commands_to_copy() -> None:
-    address = {"url": "http://broker-ingress.knative-eventing.svc.cluster.local/tradewind/default"}
-    lines = how_to_use(
-        [
-            thing("Broker", "default", status={"address": address}),
-            thing("Service", "query", status={"url": "http://query.tradewind.example.com"}),
-        ],
-        "tradewind",
-    )
-    text = "\n".join(lines)
+    text = "\n".join(how_to_use(DEPLOYED, "tradewind"))
     assert "kubectl -n knative-eventing port-forward service/broker-ingress 8081:80 &" in text
     assert "curl -i --retry 5 --retry-connrefused http://127.0.0.1:8081/tradewind/default" in text
     assert "curl http://query.tradewind.example.com/v1/tickers/ASPS" in text
+    assert "tradewind watch --namespace tradewind" in text
 
 
-# The commands, with a kubectl of ours
-
-FAKE = """#!/usr/bin/env python3
-import json, os, sys
-folder = os.environ["FAKE_KUBECTL"]
-arguments = sys.argv[1:]
-with open(folder + "/asked", "a") as log:
-    log.write(json.dumps(arguments) + "\\n")
-words = [word for word in arguments if word in {"kustomize", "apply", "get", "delete"}]
-answer = json.load(open(folder + "/answers.json"))[" ".join(words[:1])]
-text = sys.stdin.read() if "-" in arguments else ""
-if isinstance(answer, dict):
-    answer = next((value for key, value in answer.items() if key in " ".join(arguments)), "")
-if answer.startswith("error"):
-    sys.exit(answer)
-sys.stdout.write(answer)
-"""
+@pytest.mark.parametrize("asks_who_sends", [False, True])
+def test_usage_keeps_to_the_context(asks_who_sends: bool) -> None:
+    text = "\n".join(how_to_use(DEPLOYED, "x", "my prod", asks_who_sends=asks_who_sends))
+    assert text.count("kubectl") == text.count("kubectl --context 'my prod' -n ") > 0
+    assert "tradewind watch --context 'my prod' --namespace x" in text
 
 
-@pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    program = tmp_path / "bin" / "kubectl"
-    program.parent.mkdir()
-    program.write_text(FAKE)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_KUBECTL", str(tmp_path))
-    monkeypatch.setattr("tradewind.cluster.rollout.POLL_S", 0.01)
-    return tmp_path
+def test_usage_of_a_broker_that_asks_who_sends() -> None:
+    """No curl that it refuses."""
+    text = "\n".join(how_to_use(DEPLOYED, "x", asks_who_sends=True))
+    assert "ce-specversion" not in text
+    assert 'kubectl -n x create token "$ACCOUNT" --audience "$AUDIENCE" > token' in text
+    assert "OIDC_TOKEN_FILE=token tradewind send" in text
+    assert "--sink http://127.0.0.1:8081/tradewind/default" in text
 
 
-def answers(folder: Path, **by_command: object) -> None:
-    (folder / "answers.json").write_text(json.dumps(by_command))
-
-
-def asked(folder: Path) -> list[list[str]]:
-    return [json.loads(line) for line in (folder / "asked").read_text().splitlines()]
-
+# The command, with a kubectl of ours
 
 TRIGGER = thing("Trigger", "t")
 MANIFEST = yaml.safe_dump_all(
@@ -145,42 +148,42 @@ MANIFEST = yaml.safe_dump_all(
 )
 
 
-def test_deploy_applies_waits_and_tells(kubectl: Path) -> None:
+def test_deploy_applies_waits_and_tells(kubectl: FakeKubectl) -> None:
     ready = json.dumps(thing("Trigger", "t", condition("Ready", "True")))
-    answers(kubectl, kustomize=MANIFEST, apply="trigger t created\n", get=ready)
+    kubectl.answers(kustomize=MANIFEST, apply="trigger t created\n", get=ready)
     result = runner.invoke(app, ["deploy", "--image", "x:1", "--context", "there", "-n", "ns"])
     assert result.exit_code == 0, result.output
     assert "trigger t created" in result.output
     assert "Trigger t is ready (1 of 1)" in result.output
     assert "Everything is ready." in result.output
-    assert asked(kubectl)[1][:4] == ["--context", "there", "--namespace", "ns"]
+    assert kubectl.asked[1][:4] == ["--context", "there", "--namespace", "ns"]
 
 
-def test_deploy_says_what_is_not_ready(kubectl: Path) -> None:
+def test_deploy_says_what_is_not_ready(kubectl: FakeKubectl) -> None:
     bad = json.dumps(thing("Trigger", "t", condition("Ready", "False", "NoBroker", "it is not there")))
-    answers(kubectl, kustomize=MANIFEST, apply="", get={"--filename": bad, "get pods": "", "get events": ""})
+    kubectl.answers(kustomize=MANIFEST, apply="", get={"--filename": bad, "get pods": "", "get events": ""})
     result = runner.invoke(app, ["deploy", "--timeout", "1s"])
     assert result.exit_code == 1
     assert "Trigger t: NoBroker: it is not there" in result.output
 
 
-def test_who_sends_starts_when_all_others_are_ready(kubectl: Path) -> None:
+def test_who_sends_starts_when_all_others_are_ready(kubectl: FakeKubectl) -> None:
     sender = thing(
         "Deployment", "generator", spec={"replicas": 0}, metadata={"labels": {"tradewind/starts": "last"}}
     )
     bad = json.dumps(thing("Trigger", "t", condition("Ready", "False")))
-    answers(
-        kubectl, kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="applied\n", get={"--filename": bad}
+    kubectl.answers(
+        kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="applied\n", get={"--filename": bad}
     )
     result = runner.invoke(app, ["deploy", "--timeout", "1s"])
     assert (result.exit_code, result.output.count("applied")) == (1, 1)
     ready = json.dumps({"items": [thing("Trigger", "t", condition("Ready", "True"))]})
-    answers(kubectl, kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="applied\n", get=ready)
+    kubectl.answers(kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="applied\n", get=ready)
     result = runner.invoke(app, ["deploy", "--timeout", "1s"])
     assert (result.exit_code, result.output.count("applied")) == (0, 2)
 
 
-def test_the_time_is_for_all_stages_together(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_for_all_stages_together(kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[float] = []
 
     def wait(_kubectl: object, stage: list[Any], ends_s: float, _say: object) -> list[Any]:
@@ -189,7 +192,7 @@ def test_the_time_is_for_all_stages_together(kubectl: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("tradewind.cluster.rollout.wait_until_ready", wait)
     sender = thing("Deployment", "generator", metadata={"labels": {"tradewind/starts": "last"}})
-    answers(kubectl, kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="")
+    kubectl.answers(kustomize=yaml.safe_dump_all([sender, TRIGGER]), apply="")
     assert runner.invoke(app, ["deploy"]).exit_code == 0
     assert len(ends) == 2
     assert ends[0] == ends[1]
@@ -200,12 +203,82 @@ def test_the_generator_is_the_one_that_starts_last(base: dict[tuple[str, str], d
     assert last == {("Deployment", "generator"), ("SinkBinding", "generator")}
 
 
-def test_dry_run_only_prints(kubectl: Path) -> None:
-    answers(kubectl, kustomize=MANIFEST)
+def test_dry_run_only_prints(kubectl: FakeKubectl) -> None:
+    kubectl.answers(kustomize=MANIFEST)
     result = runner.invoke(app, ["deploy", "--dry-run"])
     assert result.exit_code == 0
     assert [document["kind"] for document in yaml.safe_load_all(result.output)] == ["ConfigMap", "Trigger"]
-    assert len(asked(kubectl)) == 1
+    assert len(kubectl.asked) == 1
+
+
+def test_what_was_created_is_told_when_the_rest_fails(kubectl: FakeKubectl) -> None:
+    said = "configmap/c created\nerror: no matches for kind Trigger in knative.dev/v1"
+    kubectl.answers(kustomize=MANIFEST, apply=said)
+    result = runner.invoke(app, ["deploy"])
+    assert result.exit_code == 2
+    assert "configmap/c created" in result.stdout
+    assert "lacks Knative" in result.stderr
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "payments"}}
+CLOSING = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "nothing"},
+    "spec": {"podSelector": {}},
+}
+THEIRS = json.dumps(thing("Namespace", "payments", metadata={"labels": {"team": "payments"}}))
+OURS = json.dumps(
+    thing("Namespace", "payments", metadata={"labels": {"app.kubernetes.io/part-of": "tradewind"}})
+)
+
+
+def deploy_into(kubectl: FakeKubectl, found: str, *more: Any) -> Result:
+    ready = json.dumps(thing("Trigger", "t", condition("Ready", "True")))
+    kubectl.answers(
+        kustomize=yaml.safe_dump_all([NAMESPACE, TRIGGER, *more]),
+        apply="applied\n",
+        get={"get namespace": found, "--filename": ready},
+    )
+    return runner.invoke(app, ["deploy", "-n", "payments"])
+
+
+@pytest.mark.parametrize(
+    ("found", "is_applied"),
+    [("", True), (OURS, True), (THEIRS, False), ("error: Error from server (Forbidden): no", False)],
+)
+def test_the_namespace_of_others_stays_as_it_is(kubectl: FakeKubectl, found: str, is_applied: bool) -> None:
+    result = deploy_into(kubectl, found)
+    assert result.exit_code == 0, result.output
+    assert ("kind: Namespace" in kubectl.texts[0]) == is_applied
+    assert ("stays as it is" in result.output) != is_applied
+
+
+def test_no_overlay_closes_the_namespace_of_others(kubectl: FakeKubectl) -> None:
+    result = deploy_into(kubectl, THEIRS, CLOSING)
+    assert result.exit_code == 2
+    assert "label namespace payments app.kubernetes.io/part-of=tradewind" in result.output
+    assert not any("apply" in one for one in kubectl.asked)
+    assert deploy_into(kubectl, OURS, CLOSING).exit_code == 0
+
+
+def test_a_cluster_that_does_not_answer_for_a_while_is_told_once(
+    kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = [thing("Trigger", "t", condition("Ready", "True"))]
+    given = iter([*["refused"] * 3, [], *["refused"] * 3, ready])
+
+    def get(*_: Any, **__: Any) -> list[Any]:
+        answer = next(given)
+        if isinstance(answer, str):
+            raise KubectlFailed(answer)
+        return answer
+
+    reach = Kubectl(None, "x")
+    monkeypatch.setattr(reach, "get", get)
+    said: list[str] = []
+    assert wait_until_ready(reach, [TRIGGER], time.monotonic() + 60, said.append) == ready
+    assert [line for line in said if "refused" in line] == ["  refused", "  refused"]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +288,8 @@ def test_dry_run_only_prints(kubectl: Path) -> None:
         ("error: Get http://localhost:8080: connection refused", "kubectl knows no cluster"),
     ],
 )
-def test_what_a_cluster_refuses_is_explained(kubectl: Path, said: str, advice: str) -> None:
-    answers(kubectl, kustomize=MANIFEST, apply=said)
+def test_what_a_cluster_refuses_is_explained(kubectl: FakeKubectl, said: str, advice: str) -> None:
+    kubectl.answers(kustomize=MANIFEST, apply=said)
     result = runner.invoke(app, ["deploy"])
     assert result.exit_code == 2
     assert advice in result.output
@@ -227,46 +300,3 @@ def test_without_kubectl_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     result = runner.invoke(app, ["deploy"])
     assert result.exit_code == 2
     assert "kubectl is not on PATH" in result.output
-
-
-def test_undeploy_removes_triggers_one_by_one_and_keeps_the_data(kubectl: Path) -> None:
-    """All of our Broker's, those of attached functions too."""
-    brokers = {"a": "default", "mine": "default", "other": "another"}
-    items = [thing("Trigger", name, spec={"broker": broker}) for name, broker in brokers.items()]
-    triggers = json.dumps({"items": items})
-    gone = {
-        "eventpolicies": 'error: the server doesn\'t have a resource type "eventpolicies"',
-        "delete": "ok\n",
-    }
-    answers(kubectl, get=triggers, delete=gone)
-    result = runner.invoke(app, ["undeploy"])
-    assert result.exit_code == 0, result.output
-    deletes = [
-        [word for word in one[2:] if not word.startswith("--timeout")]
-        for one in asked(kubectl)
-        if "delete" in one
-    ]
-    assert deletes[0][1:3] == ["deployments.apps", "generator"]
-    names = [one[2] for one in deletes if one[1].startswith("triggers.")]
-    assert names == ["a", "mine"]
-    assert all("--cascade=foreground" in one for one in deletes)
-    assert not any(one[1] in {"namespace", "persistentvolumeclaims"} for one in deletes)
-    assert "are still there" in result.output
-
-
-def test_undeploy_all_removes_the_namespace(kubectl: Path) -> None:
-    answers(kubectl, get="", delete="ok\n")
-    assert runner.invoke(app, ["undeploy", "--all", "-n", "ns"]).exit_code == 0
-    deleted = [one[3:5] for one in asked(kubectl) if "delete" in one]
-    assert deleted[1:] == [
-        ["namespace", "ns"],
-        ["clusterrolebindings.rbac.authorization.k8s.io", "tradewind-prometheus-ns"],
-        ["clusterroles.rbac.authorization.k8s.io", "tradewind-prometheus-ns"],
-    ]
-
-
-def test_undeploy_ends_when_the_cluster_refuses(kubectl: Path) -> None:
-    answers(kubectl, get="", delete="error: forbidden")
-    result = runner.invoke(app, ["undeploy"])
-    assert result.exit_code == 2
-    assert "forbidden" in result.output

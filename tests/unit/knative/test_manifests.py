@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import functions.main
+from eventing.delivery import delay_ms, parse_delivery
 from eventing.durations import duration_ms
-from runtime.settings import ALL_SETTINGS, FunctionSettings
+from runtime.settings import ALL_SETTINGS, FunctionSettings, GeneratorSettings
 
 Document = dict[str, Any]
 Base = dict[tuple[str, str], Document]
@@ -26,7 +27,7 @@ def pod_specs(documents: list[tuple[Path, Document]]) -> list[tuple[str, Documen
     found = []
     for path, document in documents:
         template = (document.get("spec") or {}).get("template")
-        is_patch = path.parts[-2] in {"scaled", "shared"}
+        is_patch = path.parts[-2] in {"kafka", "scaled", "shared"}
         if template and not is_patch:
             found.append((f"{path}: {document['metadata']['name']}", template["spec"]))
     return found
@@ -60,6 +61,25 @@ def test_each_deadline_is_longer_than_the_one_inside_of_it(base: Base) -> None:
     assert function_ms < delivery_ms
     for service in services(base):
         assert delivery_ms < 1000 * service["spec"]["template"]["spec"]["timeoutSeconds"]
+
+
+def test_the_generator_waits_until_its_event_is_delivered_or_a_dead_letter(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer that gives up sooner ends the delivery: tests/oracles/test_delivery.py.
+
+    The worst case, where each attempt takes its whole time and the dead-letter function's as well: then too
+    it ends in a dead letter, and is not begun again for ever.
+    """
+    delivery = parse_delivery(base["Broker", "default"]["spec"]["delivery"])
+    assert delivery.timeout_ms is not None
+    waits_ms = sum(delay_ms(delivery, attempt) for attempt in range(delivery.retry))
+    assert waits_ms == 204_600  # the 205 s of comments and docs
+    longest_ms = waits_ms + (delivery.retry + 1) * delivery.timeout_ms + delivery.timeout_ms
+    (generator,) = base["Deployment", "generator"]["spec"]["template"]["spec"]["containers"]
+    (given,) = (env["value"] for env in generator["env"] if env["name"] == "SEND_TIMEOUT_MS")
+    monkeypatch.setenv("SEND_TIMEOUT_MS", given)
+    assert GeneratorSettings.read().send_timeout_ms > longest_ms
 
 
 def test_subscribers_and_dead_letter_sink_exist(base: Base) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.knative.conftest import KNATIVE, KUBECTL, Document, Render
 from tradewind.cluster.manifests import read, starts_last
-from tradewind.undeploy import CLUSTER_WIDE, KINDS
+from tradewind.cluster.removal import CLUSTER_WIDE, KINDS
 
 NAMES = sorted(path.name for path in (KNATIVE / "overlays").glob("*/"))
 OWN_STORE = ("external-aerospike", "secure", "external-aerospike/secure", "secure/tracing")
@@ -84,6 +84,21 @@ def test_policies_let_the_store_be_reached_by_all_that_have_its_address(render: 
         rule["from"] for rule in policies["aerospike"]["ingress"] if rule["ports"][0]["port"] == 3000
     )
     assert [client["podSelector"] for client in clients] == ends
+
+
+def test_the_generator_waits_long_for_a_broker_in_memory_only(render: Render) -> None:
+    def timeout_ms(*overlays: str) -> int:
+        (spec,) = (
+            one["spec"]["template"]["spec"]
+            for one in render(*overlays)
+            if key(one)[2] == "generator"
+            if one["kind"] == "Deployment"
+        )
+        (given,) = (env["value"] for env in spec["containers"][0]["env"] if env["name"] == "SEND_TIMEOUT_MS")
+        return int(given)
+
+    assert timeout_ms() == timeout_ms("scaled") == 600_000
+    assert timeout_ms("kafka") == timeout_ms("kafka", "scaled") == 30_000
 
 
 def test_a_node_of_three_is_ready_when_every_record_has_its_copies(render: Render) -> None:

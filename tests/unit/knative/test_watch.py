@@ -123,7 +123,7 @@ def test_a_cluster_that_shows_nothing(
     said, why = watch(config, "--once", "--context", "fake", "-n", "payments", code=2)
     assert said == ""
     assert reason in why
-    assert "kubectl --context fake --namespace payments get pods" in why
+    assert "kubectl --context fake -n payments get pods" in why
     assert len(why.splitlines()) == AS_ONE_LINE
 
 
