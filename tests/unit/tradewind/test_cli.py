@@ -4,23 +4,17 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.unit.tradewind.canned import Server, call
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
-from tradewind.cli import app
 from tradewind.folder import DataFolder, Run, RunningProcess
-
-runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
 
 ROW = {
     "ticker": "BRK.B",
@@ -43,63 +37,6 @@ LETTER = {
     "reason": "price must be greater than 0",
     "replayed": None,
 }
-
-
-class Server:
-    """Answers (status, JSON) by (method, path); remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], tuple[int, Any] | Callable[[bytes], tuple[int, Any]]] = {}
-        self.asked: list[tuple[str, str, dict[str, list[str]], dict[str, str], bytes]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def handle_one(self) -> None:
-                url = urlsplit(self.path)
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.asked.append((self.command, url.path, parse_qs(url.query), headers, body))
-                answer = server.answers.get((self.command, url.path), (404, {"detail": "never traded"}))
-                status, value = answer(body) if callable(answer) else answer
-                encoded = b"" if value is None else json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(encoded)))
-                self.end_headers()
-                self.wfile.write(encoded)
-
-            do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - http.server's names
-
-            def log_message(self, *arguments: object) -> None: ...
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    serving = Server()
-    thread = threading.Thread(target=serving.http.serve_forever, args=(0.01,))
-    thread.start()
-    yield serving
-    serving.http.shutdown()
-    thread.join()
-    serving.http.server_close()
-
-
-@pytest.fixture
-def data(tmp_path: Path, server: Server) -> Iterator[str]:
-    """The folder of a pipeline that runs, as far as other commands can see."""
-    folder = DataFolder(tmp_path / "data")
-    with folder.locked():
-        ingress = server.url + "/tradewind/default"
-        folder.write_run(Run(1, 1, str(folder.path), folder.store_url, server.url, server.url, ingress))
-        yield str(folder.path)
-
-
-def call(*arguments: str, code: int = 0) -> str:
-    result = runner.invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 # Help
