@@ -101,8 +101,8 @@ def store_url(store: str | None, data: Path) -> str:
 
 
 def is_store_of(run: Run, store: str | None) -> bool:
-    """Whether a store asked for, by whatever spelling, is that of a run; None asks for no other."""
-    return store is None or _spell(store) == _spell(run.store)
+    """Whether a store asked for, however it is spelled, is that of a run. None asks for no other."""
+    return not store or _spell(store) == _spell(run.store)
 
 
 def _spell(store: str) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from eventing.event import Event
 
 Report = dict[str, Any]
-"""`status` and `reason` of the broker's answer (None, and why there is none); `verdicts` where we can look."""
+"""`status` and `reason` of the broker's answer (None, and why there is none); `verdicts` where seen."""
 
 SEEN_WITHIN_S = 1.0
 MAX_VALUE_LENGTH = 256  # of an attribute in a note of an event

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tradewind.canned import Server, call
+from tests.unit.tradewind.canned import Server, call, runner
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
+from tradewind.cli import app
 from tradewind.folder import DataFolder, Run, RunningProcess
 
 ROW = {
@@ -306,29 +307,77 @@ def test_detach_takes_the_name_of_the_function_too(server: Server, data: str) ->
     assert list(attached.read()) == ["largest"]
 
 
-def test_following_shows_the_newest_first_and_then_each_event_once(
-    server: Server, data: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def make(number: int) -> dict[str, Any]:
-        return {
-            "function": "store_trade",
-            "time": "2026-01-31T09:30:00.000Z",
-            "attributes": {"id": f"e{number}"},
-            "data": {"text": "{}", "base64": None, "size": 2},
-            "verdict": "STORED",
-            "reason": "",
-        }
+def make_note(number: int) -> dict[str, Any]:
+    return {
+        "function": "store_trade",
+        "time": "2026-01-31T09:30:00.000Z",
+        "attributes": {"id": f"e{number}"},
+        "data": {"text": "{}", "base64": None, "size": 2},
+        "verdict": "STORED",
+        "reason": "",
+    }
 
-    polls = iter([range(5, 0, -1), range(7, 2, -1)])
+
+def follow(server: Server, data: str, *answers: Any, code: int = 0) -> tuple[list[str], list[str]]:
+    """The ids that `events --follow` shows, and what it says, when it gets these answers and then Ctrl-C."""
+    left = iter(answers)
 
     def answer(_: bytes) -> tuple[int, Any]:
-        numbers = next(polls, None)
-        return (200, {"events": list(map(make, numbers))}) if numbers else (503, {"detail": "the end"})
+        now = next(left, (400, {"detail": "the end"}))
+        if isinstance(now, range):
+            return 200, {"events": list(map(make_note, now))}
+        if now is None:
+            raise ConnectionError
+        return now
 
-    monkeypatch.setattr("tradewind.events.FOLLOW_S", 0)
     server.answers["GET", "/v1/events"] = answer
-    lines = call("events", "--follow", "-n", "2", "--json", "--data", data, code=2).splitlines()
-    assert [json.loads(line)["attributes"]["id"] for line in lines[:-1]] == ["e4", "e5", "e6", "e7"]
+    result = runner.invoke(app, ["events", "--follow", "-n", "2", "--json", "--data", data])
+    assert result.exit_code == code, result.output
+    ids = [json.loads(line)["attributes"]["id"] for line in result.stdout.splitlines()]
+    return ids, result.stderr.splitlines()
+
+
+BUSY = (503, {"detail": "the store is busy"})
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradewind.events.FOLLOW_S", 0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_following_shows_the_newest_first_and_then_each_event_once(server: Server, data: str) -> None:
+    ids, said = follow(server, data, range(5, 0, -1), range(7, 2, -1), code=2)
+    assert ids == ["e4", "e5", "e6", "e7"]
+    assert said == ["the end"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_following_goes_on_after_trouble_and_tells_it_once(server: Server, data: str) -> None:
+    spells = [range(2, 0, -1), BUSY, BUSY, None, None, range(3, 0, -1), (429, b""), range(4, 0, -1)]
+    ids, said = follow(server, data, *spells, code=2)
+    assert ids == ["e1", "e2", "e3", "e4"]
+    assert said == [
+        "the store is busy. Going on until Ctrl-C.",
+        "It answers again.",
+        "Too Many Requests. Going on until Ctrl-C.",
+        "It answers again.",
+        "the end",
+    ]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_following_begins_with_an_answer(server: Server, data: str) -> None:
+    assert follow(server, data, BUSY, code=2)[1] == ["the store is busy"]
+    assert "No answer" in follow(server, data, None, code=2)[1][0]
+
+
+def test_following_ends_with_ctrl_c(server: Server, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    assert follow(server, data, range(1, 0, -1)) == (["e1"], [])
 
 
 def test_dead_letters(server: Server, data: str) -> None:
