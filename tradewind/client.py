@@ -16,6 +16,9 @@ from urllib.request import (
 import msgspec
 
 TIMEOUT_S = 10.0
+# Knative's Broker in memory answers when it has delivered or given up: after retries of 205 s, and as many to
+# the dead-letter function. Who goes earlier ends them: the event is then neither delivered nor a dead letter.
+BROKER_TIMEOUT_S = 600.0
 MAX_REASON_LENGTH = 500
 
 

@@ -82,7 +82,7 @@ def replay(
     found = failed = 0
     for each in keys:
         found += 1
-        answer = _ask(base, "v1", "dead-letters", each, "replay", method="POST")
+        answer = _replay(base, each)
         failed += answer.status != 200
         if json:
             print_json({"key": each, "status": answer.status, "answer": _content(answer)})
@@ -103,24 +103,29 @@ def _content(answer: "Answer") -> Any:
         return answer.reason
 
 
-def _ask(base: str, *parts: str, method: str = "GET", query: dict[str, Any] | None = None) -> "Answer":
-    from tradewind.client import Unreachable, ask, path
+def _replay(base: str, key: str) -> "Answer":
+    from tradewind.client import BROKER_TIMEOUT_S, Unreachable, ask, path
 
-    sent = {"headers": {"content-type": "application/json"}, "body": b"{}"} if method == "POST" else {}
     try:
-        return ask(base + path(*parts), method=method, query=query, **sent)  # type: ignore[arg-type]
+        return ask(  # the query function waits for the broker
+            base + path("v1", "dead-letters", key, "replay"),
+            method="POST",
+            headers={"content-type": "application/json"},
+            body=b"{}",
+            timeout_s=BROKER_TIMEOUT_S,
+        )
     except Unreachable as error:
         fail(str(error))
 
 
 def _get(base: str, *parts: str, query: dict[str, Any] | None = None, rows: str = "") -> dict[str, Any]:
     """`rows`: what it must have a list of."""
-    from tradewind.client import Unreachable
+    from tradewind.client import Unreachable, ask, path
 
-    answer = _ask(base, *parts, query=query)
-    if answer.status != 200:
-        fail(printable(answer.reason), BROKEN)
     try:
+        answer = ask(base + path(*parts), query=query)
+        if answer.status != 200:
+            fail(printable(answer.reason), BROKEN)
         return answer.json | ({rows: answer.rows(rows)} if rows else {})
     except Unreachable as error:
         fail(str(error))

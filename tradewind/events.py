@@ -60,7 +60,7 @@ def events(
             sys.stdout.flush()
             limit = MAX_ROWS
     except Unreachable as error:
-        fail(str(error))
+        fail(printable(str(error)))
     except KeyboardInterrupt:
         return
 
@@ -88,14 +88,12 @@ def follow_events(base: str, query: dict[str, Any]) -> Iterator[list[dict[str, A
 
 
 def read_events(base: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """The recent events, newest first. Raises Unreachable where asking again may help."""
+    """The recent events, newest first. Raises Unreachable, also for what is no good answer."""
     from tradewind.client import Unreachable, ask
 
     answer = ask(base + "/v1/events", query=query)
-    if answer.status >= 500 or answer.status == 429:
-        raise Unreachable(answer.reason)
     if answer.status != 200:
-        fail(printable(answer.reason))
+        raise Unreachable(answer.reason)
     return answer.rows("events")
 
 

@@ -52,11 +52,14 @@ def look(query_url: str, event: "Event", sent_ms: int) -> Report:
     from tradewind.client import Unreachable, ask, path
 
     deadline_s = time.monotonic() + SEEN_WITHIN_S
-    while True:
-        notes, trouble = _read_notes(query_url, event, sent_ms)
-        if all(function in notes for function in _FUNCTIONS) or time.monotonic() > deadline_s:
-            break
-        time.sleep(_POLL_S)
+    try:
+        while True:
+            notes, trouble = _read_notes(query_url, event, sent_ms)
+            if all(function in notes for function in _FUNCTIONS) or time.monotonic() > deadline_s:
+                break
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        notes, trouble = {}, "You stopped looking"
     seen: Report = {
         "verdicts": {function: note["verdict"] for function, note in sorted(notes.items())},
         "why": [trouble] if trouble else sorted({note["reason"] for note in notes.values()} - {""}),

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from eventing.event import Event
 
 SOURCE = "/tradewind/send"
-# Knative's Broker in memory answers when it has delivered or given up: after retries of 205 s, and as many to
-# the dead-letter function. Who goes earlier ends them: the event is then neither delivered nor a dead letter.
-SINK_TIMEOUT_S = 600.0
 PATIENCE_S = 15.0  # before it is said what is waited for; the broker of this machine has 10 s
 WAITING = (
     "No answer yet. A Broker that keeps events in memory answers when all functions have this one, or after "
@@ -79,7 +76,7 @@ def send(
         report |= deliver(run.ingress_url, event, structured=structured)
         report |= look(run.query_url, event, sent_ms) if is_accepted(report) else {}
     else:
-        report |= deliver(str(sink), event, shown, tls, structured=structured, timeout_s=SINK_TIMEOUT_S)
+        report |= deliver(str(sink), event, shown, tls, structured=structured, is_patient=True)
     print_json(report) if json else _tell(report, ticker)
     for line in advise(report, data):
         print(printable(line), file=sys.stderr)
@@ -139,11 +136,11 @@ def deliver(
     tls: "ssl.SSLContext | None" = None,
     *,
     structured: bool,
-    timeout_s: float | None = None,
+    is_patient: bool = False,
 ) -> Report:
     """The broker's `status` and `reason`; without an answer no status, and why."""
     from eventing.codec import encode_binary, encode_structured
-    from tradewind.client import TIMEOUT_S, Unreachable, ask
+    from tradewind.client import BROKER_TIMEOUT_S, TIMEOUT_S, Unreachable, ask
 
     headers, body = encode_structured(event) if structured else encode_binary(event)
     waiting = threading.Timer(PATIENCE_S, print, (WAITING,), {"file": sys.stderr})
@@ -156,7 +153,7 @@ def deliver(
             headers=headers | (shown or {}),
             body=body,
             tls=tls,
-            timeout_s=timeout_s or TIMEOUT_S,
+            timeout_s=BROKER_TIMEOUT_S if is_patient else TIMEOUT_S,
         )
     except Unreachable as error:
         return {"status": None, "reason": str(error)}

@@ -318,66 +318,59 @@ def make_note(number: int) -> dict[str, Any]:
     }
 
 
-def follow(server: Server, data: str, *answers: Any, code: int = 0) -> tuple[list[str], list[str]]:
+Follow = Callable[..., tuple[list[str], list[str]]]
+
+
+@pytest.fixture
+def follow(server: Server, data: str, monkeypatch: pytest.MonkeyPatch) -> Follow:
     """The ids that `events --follow` shows, and what it says, when it gets these answers and then Ctrl-C."""
-    left = iter(answers)
 
-    def answer(_: bytes) -> tuple[int, Any]:
-        now = next(left, (400, {"detail": "the end"}))
-        if isinstance(now, range):
-            return 200, {"events": list(map(make_note, now))}
-        if now is None:
-            raise ConnectionError
-        return now
+    def run(*answers: Any, code: int = 0) -> tuple[list[str], list[str]]:
+        left = [*answers]
 
-    server.answers["GET", "/v1/events"] = answer
-    result = runner.invoke(app, ["events", "--follow", "-n", "2", "--json", "--data", data])
-    assert result.exit_code == code, result.output
-    ids = [json.loads(line)["attributes"]["id"] for line in result.stdout.splitlines()]
-    return ids, result.stderr.splitlines()
+        def answer(_: bytes) -> tuple[int, Any]:
+            now = left.pop(0)
+            if now is None:
+                raise ConnectionError
+            return (200, {"events": list(map(make_note, now))}) if isinstance(now, range) else now
+
+        def sleep(_: float) -> None:
+            if not left:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("tradewind.events.time.sleep", sleep)
+        server.answers["GET", "/v1/events"] = answer
+        result = runner.invoke(app, ["events", "--follow", "-n", "2", "--json", "--data", data])
+        assert result.exit_code == code, result.output
+        ids = [json.loads(line)["attributes"]["id"] for line in result.stdout.splitlines()]
+        return ids, result.stderr.splitlines()
+
+    return run
 
 
 BUSY = (503, {"detail": "the store is busy"})
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradewind.events.FOLLOW_S", 0)
+def test_following_shows_the_newest_first_and_then_each_event_once(follow: Follow) -> None:
+    assert follow(range(5, 0, -1), range(7, 2, -1)) == (["e4", "e5", "e6", "e7"], [])
 
 
-@pytest.mark.usefixtures("at_once")
-def test_following_shows_the_newest_first_and_then_each_event_once(server: Server, data: str) -> None:
-    ids, said = follow(server, data, range(5, 0, -1), range(7, 2, -1), code=2)
-    assert ids == ["e4", "e5", "e6", "e7"]
-    assert said == ["the end"]
+def test_following_goes_on_after_trouble_and_tells_it_once(follow: Follow) -> None:
+    spells = [range(2, 0, -1), BUSY, BUSY, None, None, range(3, 0, -1), (404, b"no route"), range(4, 0, -1)]
+    assert follow(*spells) == (
+        ["e1", "e2", "e3", "e4"],
+        [
+            "the store is busy. Going on until Ctrl-C.",
+            "It answers again.",
+            "no route. Going on until Ctrl-C.",
+            "It answers again.",
+        ],
+    )
 
 
-@pytest.mark.usefixtures("at_once")
-def test_following_goes_on_after_trouble_and_tells_it_once(server: Server, data: str) -> None:
-    spells = [range(2, 0, -1), BUSY, BUSY, None, None, range(3, 0, -1), (429, b""), range(4, 0, -1)]
-    ids, said = follow(server, data, *spells, code=2)
-    assert ids == ["e1", "e2", "e3", "e4"]
-    assert said == [
-        "the store is busy. Going on until Ctrl-C.",
-        "It answers again.",
-        "Too Many Requests. Going on until Ctrl-C.",
-        "It answers again.",
-        "the end",
-    ]
-
-
-@pytest.mark.usefixtures("at_once")
-def test_following_begins_with_an_answer(server: Server, data: str) -> None:
-    assert follow(server, data, BUSY, code=2)[1] == ["the store is busy"]
-    assert "No answer" in follow(server, data, None, code=2)[1][0]
-
-
-def test_following_ends_with_ctrl_c(server: Server, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("time.sleep", interrupt)
-    assert follow(server, data, range(1, 0, -1)) == (["e1"], [])
+def test_following_begins_with_an_answer(follow: Follow) -> None:
+    assert follow(BUSY, code=2)[1] == ["the store is busy"]
+    assert "No answer" in follow(None, code=2)[1][0]
 
 
 def test_dead_letters(server: Server, data: str) -> None:

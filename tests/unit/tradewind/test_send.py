@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.unit.tradewind.canned import Server, call, runner
-from tradewind import outcome, send
+from tradewind import client, outcome, send
 from tradewind.cli import app
 
 TRADE = ("send", "WIND", "32.10", "100")
@@ -102,6 +102,20 @@ def test_a_query_function_that_is_down_says_nothing_about_the_broker(
     assert (report["status"], report["verdicts"]) == (202, {})
 
 
+def test_who_stops_looking_is_told_where_to_look(
+    server: Server, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    server.answers["POST", BROKER] = (202, None)
+    server.answers["GET", "/v1/events"] = (200, {"events": []})
+    monkeypatch.setattr("tradewind.outcome.time.sleep", interrupt)
+    said = call(*TRADE, *NAMED, "--data", data, code=1)
+    assert "broker  202\nwhy     You stopped looking\n" in said
+    assert again(said)
+
+
 def test_a_query_function_that_is_back_in_time(server: Server, data: str) -> None:
     answers = iter([(503, {"detail": "it starts"}), (200, {"events": []})])
     server.answers["POST", BROKER] = (202, None)
@@ -154,7 +168,7 @@ def test_it_waits_longer_than_a_broker_in_memory_tries() -> None:
     assert (delivery["backoffDelay"], delivery["backoffPolicy"]) == ("PT0.2S", "exponential")
     retries_s = sum(0.2 * 2**attempt for attempt in range(delivery["retry"]))
     attempt_s = float(delivery["timeout"].removeprefix("PT").removesuffix("S"))
-    assert 2 * (retries_s + attempt_s) < send.SINK_TIMEOUT_S
+    assert 2 * (retries_s + attempt_s) < client.BROKER_TIMEOUT_S
 
 
 def test_a_slow_sink_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,5 +181,5 @@ def test_a_slow_sink_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPat
     said = call(*TRADE, "--sink", server.url + BROKER)
     assert "broker  202\n" in said
     assert "No answer yet" in said
-    monkeypatch.setattr(send, "SINK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(client, "BROKER_TIMEOUT_S", 0.1)
     assert "nothing for 0.1 s" in call(*TRADE, "--sink", server.url + BROKER, code=2)
