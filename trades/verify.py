@@ -43,7 +43,8 @@ class Difference(NamedTuple):
         if self.raw is None:
             return ["counted, but no trade of it is stored"]
         if self.summary is None:
-            return [f"{self.raw.summary.trade_count:,} trades stored, none counted"]
+            count = self.raw.summary.trade_count
+            return [f"{count:,} trade{'s' if count != 1 else ''} stored, none counted"]
         lines = [
             f"{name.removesuffix('_ticks')} {_show(name, mine)} stored, {_show(name, other)} counted"
             for name, mine, other in _fields(self.raw.summary, self.summary.summary)

@@ -1,13 +1,25 @@
 """`tradewind dlq`: the events that could not be handled: what they are, why, and sending them again."""
 
-import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tradewind.exits import BROKEN
-from tradewind.options import DEFAULT_DATA, PIPED_WIDTH, Data, Json, QueryUrl, fail, print_json, running
+from tradewind.options import (
+    DEFAULT_DATA,
+    Data,
+    Json,
+    QueryUrl,
+    fail,
+    print_json,
+    query_base,
+    table_console,
+)
+from tradewind.words import plural, printable
+
+if TYPE_CHECKING:
+    from tradewind.client import Answer
 
 app = typer.Typer(
     help="The dead letters: events that could not be handled, and why.",
@@ -30,17 +42,17 @@ def list_letters(
     url: QueryUrl = None,
 ) -> None:
     """List them, newest first. Exit code: 0; 2 if no pipeline answers."""
-    letters = _read(_base(url, data), limit, replayed=replayed)["dead_letters"]
+    page = _read(query_base(url, data), limit, replayed=replayed)
     if json:
-        print_json(letters)
+        print_json(page["dead_letters"])
         return
-    _print_table(letters)
+    _print_table(page["dead_letters"], has_more=page["next_cursor"] is not None)
 
 
 @app.command()
 def show(key: Key, *, data: Data = DEFAULT_DATA, url: QueryUrl = None) -> None:
     """Show one whole, as JSON. Exit code: 0; 1 if there is none; 2 if no pipeline answers."""
-    base = _base(url, data)
+    base = query_base(url, data)
     print_json(_get(base, "v1", "dead-letters", _find(base, key)))
 
 
@@ -62,49 +74,64 @@ def replay(
     """
     if (key is None) == (not all_):
         raise typer.BadParameter("give a KEY, or --all")
-    base = _base(url, data)
+    base = query_base(url, data)
     keys = _keys(base) if key is None else [_find(base, key)]
     found = failed = 0
     for each in keys:
         found += 1
-        answer = _ask(base, "v1", "dead-letters", each, "replay", method="POST")
+        answer = _replay(base, each)
         failed += answer.status != 200
         if json:
-            print_json({"key": each, "status": answer.status, "answer": answer.json})
+            print_json({"key": each, "status": answer.status, "answer": _content(answer)})
         else:
-            print(f"{each}  {'sent again' if answer.status == 200 else answer.reason}")
+            print(printable(f"{each}  {'sent again' if answer.status == 200 else answer.reason}"))
     if not found and not json:
         print("No dead letters wait.")
     raise typer.Exit(BROKEN if failed else 0)
 
 
-def _base(url: str | None, data: Any) -> str:
-    return (url or running(data).query_url).rstrip("/")
+def _content(answer: "Answer") -> Any:
+    """The query function's JSON, or the text of what stands between it and us."""
+    from tradewind.client import Unreachable
 
-
-def _ask(base: str, *parts: str, method: str = "GET", query: dict[str, Any] | None = None) -> Any:
-    from tradewind.client import Unreachable, ask, path
-
-    sent = {"headers": {"content-type": "application/json"}, "body": b"{}"} if method == "POST" else {}
     try:
-        return ask(base + path(*parts), method=method, query=query, **sent)  # type: ignore[arg-type]
+        return answer.json
+    except Unreachable:
+        return answer.reason
+
+
+def _replay(base: str, key: str) -> "Answer":
+    from tradewind.client import BROKER_TIMEOUT_S, Unreachable, ask, path
+
+    try:
+        return ask(  # the query function waits for the broker
+            base + path("v1", "dead-letters", key, "replay"),
+            method="POST",
+            headers={"content-type": "application/json"},
+            body=b"{}",
+            timeout_s=BROKER_TIMEOUT_S,
+        )
     except Unreachable as error:
         fail(str(error))
 
 
-def _get(base: str, *parts: str, query: dict[str, Any] | None = None) -> Any:
-    answer = _ask(base, *parts, query=query)
-    if answer.status != 200:
-        fail(answer.reason, BROKEN)
-    return answer.json
+def _get(base: str, *parts: str, query: dict[str, Any] | None = None, rows: str = "") -> dict[str, Any]:
+    """`rows`: what it must have a list of."""
+    from tradewind.client import Unreachable, ask, path
+
+    try:
+        answer = ask(base + path(*parts), query=query)
+        if answer.status != 200:
+            fail(printable(answer.reason), BROKEN)
+        return answer.json | ({rows: answer.rows(rows)} if rows else {})
+    except Unreachable as error:
+        fail(str(error))
 
 
 def _read(base: str, limit: int, *, replayed: bool = False, cursor: str | None = None) -> dict[str, Any]:
     query = {"limit": limit, "replayed": "true" if replayed else "false"}
-    page: dict[str, Any] = _get(
-        base, "v1", "dead-letters", query=query | ({"cursor": cursor} if cursor else {})
-    )
-    return page
+    query |= {"cursor": cursor} if cursor else {}
+    return _get(base, "v1", "dead-letters", query=query, rows="dead_letters")
 
 
 def _keys(base: str, *, replayed: bool = False) -> Iterator[str]:
@@ -113,7 +140,7 @@ def _keys(base: str, *, replayed: bool = False) -> Iterator[str]:
     while True:
         page = _read(base, _PAGE, replayed=replayed, cursor=cursor)
         yield from (letter["key"] for letter in page["dead_letters"])
-        cursor = page["next_cursor"]
+        cursor = page.get("next_cursor")
         if cursor is None:
             return
 
@@ -131,8 +158,7 @@ def _find(base: str, start: str) -> str:
     return keys[0]
 
 
-def _print_table(letters: list[dict[str, Any]]) -> None:
-    from rich.console import Console
+def _print_table(letters: list[dict[str, Any]], *, has_more: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -147,7 +173,8 @@ def _print_table(letters: list[dict[str, Any]]) -> None:
         event = attributes.get("type", ""), attributes.get("id", "")
         reason = letter["reason"] + (" (sent again)" if letter["replayed"] else "")
         cells = (letter["key"][:12], letter["received"], function, *event, letter["status"], reason)
-        table.add_row(*map(Text, cells))
-    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console = table_console()
     console.print(table)
-    console.print(f"{len(letters):,} dead letter{'s' * (len(letters) != 1)}", highlight=False)
+    count = plural(len(letters), "dead letter")
+    console.print(f"the newest {count}: --limit shows more" if has_more else count, highlight=False)

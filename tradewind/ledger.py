@@ -75,7 +75,10 @@ def count_trades(letter: DeadLetter) -> int:
 
 def name_function(destination: str) -> str:
     """What refused a dead letter: a Service, as a cluster and the local broker name it; else a host."""
-    host = urlsplit(destination).netloc
+    try:
+        host = urlsplit(destination).netloc
+    except ValueError:
+        host = destination
     name, _, rest = host.partition(".")
     return name if rest.partition(".")[2].startswith("svc") else host
 

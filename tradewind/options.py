@@ -3,13 +3,17 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from tradewind.durations import parse_duration
 from tradewind.exits import UNUSABLE
 from tradewind.folder import DEFAULT_DATA, DataFolder, Run
+from tradewind.words import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Data = Annotated[
     Path, typer.Option("--data", help="Folder of the pipeline's data.", file_okay=False, show_default=True)
@@ -35,7 +39,6 @@ PIPED_WIDTH = 200  # of tables that no terminal shows
 
 __all__ = [
     "DEFAULT_DATA",
-    "PIPED_WIDTH",
     "Data",
     "Json",
     "QueryUrl",
@@ -43,9 +46,12 @@ __all__ = [
     "data_option",
     "duration",
     "fail",
+    "is_store_of",
     "print_json",
+    "query_base",
     "running",
     "store_url",
+    "table_console",
 ]
 
 
@@ -60,8 +66,8 @@ def duration(text: str | None) -> float | None:
 
 
 def fail(text: str, code: int = UNUSABLE) -> NoReturn:
-    """End with a message on standard error."""
-    print(text, file=sys.stderr)
+    """End with a message on standard error. What others may have put into its lines is made printable."""
+    print(*(printable(line.expandtabs()) for line in text.split("\n")), sep="\n", file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -81,6 +87,11 @@ def running(data: Path) -> Run:
     return run
 
 
+def query_base(url: str | None, data: Path) -> str:
+    """The query function asked for, else that of the pipeline running here."""
+    return (url or running(data).query_url).rstrip("/")
+
+
 def store_url(store: str | None, data: Path) -> str:
     """The store asked for, else that of the pipeline which runs on the folder, else the folder's own."""
     folder = DataFolder(data)
@@ -88,8 +99,30 @@ def store_url(store: str | None, data: Path) -> str:
     return store or (run.store if run else folder.store_url)
 
 
+def is_store_of(run: Run, store: str | None) -> bool:
+    """Whether a store asked for, however it is spelled, is that of a run. None asks for no other."""
+    return not store or _spell(store) == _spell(run.store)
+
+
+def _spell(store: str) -> str:
+    scheme, _, place = store.partition(":")
+    return f"sqlite:{Path(place).resolve()}" if scheme == "sqlite" and place else store.rstrip("/")
+
+
+def table_console() -> "Console":
+    """For tables: as wide as the terminal, or wide enough where there is none."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+
+
 def print_json(value: Any) -> None:
-    """One line a value, decimals and times as they came."""
+    """One line a value, decimals and times as they came; what a terminal would obey as JSON's escapes."""
+    import json
+
     import msgspec
 
-    print(msgspec.json.encode(value).decode())
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    print(text)

@@ -1,13 +1,13 @@
 """`tradewind query`: the summaries, a ticker's trades, its price levels."""
 
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tradewind.exits import BROKEN
-from tradewind.options import DEFAULT_DATA, PIPED_WIDTH, Data, Json, QueryUrl, fail, print_json, running
+from tradewind.options import DEFAULT_DATA, Data, Json, QueryUrl, fail, print_json, query_base, table_console
+from tradewind.words import plural, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,40 +49,41 @@ def query(
 
     Exit code: 0; 1 if the ticker never traded; 2 if no pipeline answers.
     """
-    from rich.console import Console
-
     from tradewind.client import Unreachable, ask, path
 
     if (trades or prices) and ticker is None:
         raise typer.BadParameter("--trades and --prices need a TICKER")
-    base = url or running(data).query_url
+    base = query_base(url, data)
     parameters: dict[str, Any] = {"limit": limit}
     where = ["v1", "tickers", *([ticker] if ticker else [])]
+    rows = "trades" if trades else "prices" if prices else "tickers" if ticker is None else ""
     if ticker is None:
         order = "asc" if sort in (Sort.TICKER, Sort.NAME) else "desc"
         parameters |= {"q": search, "sort": sort.value, "order": order}
-    elif trades or prices:
-        where.append("trades" if trades else "prices")
+    elif rows:
+        where.append(rows)
     else:
         parameters = {}
     try:
-        answer = ask(base.rstrip("/") + path(*where), query=parameters)
+        answer = ask(base + path(*where), query=parameters)
+        if answer.status != 200:
+            fail(printable(answer.reason), BROKEN)
+        found = answer.json
+        if rows:
+            answer.rows(rows)  # or it is another's answer
     except Unreachable as error:
         fail(str(error))
-    if answer.status != 200:
-        fail(answer.reason, BROKEN)
     if json:
-        print_json(answer.json)
+        print_json(found)
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
-        console.print(to_table(answer.json))
+        table_console().print(to_table(found))
 
 
 def to_table(answer: dict[str, Any]) -> "Table":
     """The API's answer: a list, a ticker's trades or prices, or one ticker."""
     if "tickers" in answer:
         table = _rows_table(answer["tickers"], _LIST)
-        table.caption = f"{len(answer['tickers']):,} of {answer['total']:,} tickers"
+        table.caption = f"{len(answer['tickers']):,} of {plural(answer['total'], 'ticker')}"
         return table
     if "trades" in answer:
         return _rows_table(answer["trades"], ("time", "price", "volume", "id", "source"))
@@ -124,4 +125,4 @@ def _words(name: str) -> str:
 def _text(value: object) -> "Text":
     from rich.text import Text
 
-    return Text(f"{value:,}" if isinstance(value, int) else str(value))
+    return Text(f"{value:,}" if isinstance(value, int) else printable(str(value)))

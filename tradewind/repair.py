@@ -9,8 +9,19 @@ import typer
 
 from tradewind.checking import Idle
 from tradewind.exits import BROKEN, FINE
-from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, data_option, fail, print_json, store_url
+from tradewind.options import (
+    DEFAULT_DATA,
+    Data,
+    Json,
+    StoreUrl,
+    data_option,
+    fail,
+    is_store_of,
+    print_json,
+    store_url,
+)
 from tradewind.repairing import MENDED, WOULD_MEND, CannotRepair, repair_store
+from tradewind.words import printable
 
 
 def repair(
@@ -40,13 +51,13 @@ def repair(
     from trades.store import StoreError
     from tradewind.client import Unreachable
     from tradewind.ledger import open_existing
+    from tradewind.progress import progress_bar
     from tradewind.tallying import NoRoom
-    from tradewind.verify import progress_bar
 
     try:
         with (
             closing(open_existing(store_url(store, data))) as opened,
-            progress_bar(opened.read_stored_count) as count,
+            progress_bar("reading raw trades", opened.read_stored_count) as count,
         ):
             report = repair_store(
                 opened, _idle(store, data, dry_run, assume_idle), dry_run=dry_run, count=count
@@ -57,7 +68,7 @@ def repair(
         print_json(report)
     else:
         for name, what in report.items():
-            print(f"{name}: {what}")
+            print(printable(f"{name}: {what}"))
         print(_sum_up(report, dry_run))
     raise typer.Exit(FINE if all(what in MENDED for what in report.values()) else BROKEN)
 
@@ -77,7 +88,7 @@ def _idle(store: str | None, data: Path, dry_run: bool, assume_idle: bool) -> Id
     if assume_idle:
         return lambda: True
     run = DataFolder(data).find_running()
-    if run is None or store not in (None, run.store):
+    if run is None or not is_store_of(run, store):
         if dry_run:
             print(f"No broker runs on {data}: what is on its way may look wrong.", file=sys.stderr)
             return idle_or_quiet(store, data)

@@ -1,12 +1,12 @@
 """`tradewind reshard`: over how many records each ticker's summary is spread."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, fail, print_json, store_url
+from tradewind.words import plural
 
 
 def reshard(
@@ -27,10 +27,14 @@ def reshard(
     """
     from trades.store import StoreError, StoreMisconfigured
     from tradewind.ledger import open_existing
+    from tradewind.progress import progress_bar
 
     url = store_url(store, data)
     try:
-        with closing(open_existing(url)) as opened, record_counter() as count:
+        with (
+            closing(open_existing(url)) as opened,
+            progress_bar("looking at records, for what to fold", lambda: None) as count,
+        ):
             done = opened.reshard(to, count)
     except StoreMisconfigured as error:
         fail(f"tradewind reshard: {error}")
@@ -42,20 +46,5 @@ def reshard(
         print(f"Nothing to do: {url} keeps each summary in one record.")
     else:
         numbers = ", ".join(map(str, done.shards))
-        print(f"{len(done.shards):,} shards: {numbers}. {done.folded_records:,} records were folded away.")
-
-
-@contextmanager
-def record_counter() -> Iterator[Callable[[int], None]]:
-    """How many records were looked at, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda records: None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} records"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("looking for what to fold", total=None)
-        yield lambda records: progress.advance(task, records)
+        folded = plural(done.folded_records, "record")
+        print(f"{plural(len(done.shards), 'shard')}: {numbers}. {folded} folded away.")

@@ -1,23 +1,29 @@
 """`tradewind send`: one trade, as a person sends it, and what became of it."""
 
+import shlex
+import sys
+import threading
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradewind.exits import BROKEN
-from tradewind.options import DEFAULT_DATA, Data, Json, fail, print_json, running
+from tradewind.exits import BROKEN, UNUSABLE
+from tradewind.options import DEFAULT_DATA, Data, Json, data_option, fail, print_json, running
+from tradewind.outcome import Report, advise, is_accepted, is_done, look, rfc3339
+from tradewind.words import plural, printable
 
 if TYPE_CHECKING:
     import ssl
 
     from eventing.event import Event
 
-SEEN_WITHIN_S = 1.0
-MAX_VALUE_LENGTH = 256  # of an attribute in a note of an event
-_POLL_S = 0.05
-_FUNCTIONS = ("store_trade", "update_summary")
-_DONE = ("STORED", "COUNTED", "DUPLICATE")
+SOURCE = "/tradewind/send"
+PATIENCE_S = 15.0  # before it is said what is waited for; the broker of this machine has 10 s
+WAITING = (
+    "No answer yet. A Broker that keeps events in memory answers when all functions have this one, or after "
+    "its retries, which take minutes, and which end when nobody waits for them."
+)
 
 
 def send(
@@ -29,7 +35,7 @@ def send(
         str | None,
         typer.Option("--id", metavar="TEXT", help="The event's id. Default: a new one."),
     ] = None,
-    source: Annotated[str, typer.Option(help="The event's source.")] = "/tradewind/send",
+    source: Annotated[str, typer.Option(help="The event's source.")] = SOURCE,
     time_: Annotated[
         str | None,
         typer.Option("--time", metavar="TIME", help="When it was traded, RFC 3339. Default: now."),
@@ -45,61 +51,64 @@ def send(
 ) -> None:
     """Send one trade to the broker, as a CloudEvent of type trade.executed.v1.
 
-    It prints the event's id, the broker's answer, and what the functions and the store then say.
+    It prints the event's id, the broker's answer, and what the functions and the store then say. Where nobody
+    says what became of it, it shows the command that sends the very same event again.
 
     Try it: the same --id and --time with the same values again is a DUPLICATE and changes nothing; with other
     values it is a CONFLICT and goes to the dead letters, as does a trade that is wrong (a price of 0).
 
-    A sink that asks who you are gets the token in OIDC_TOKEN_FILE; K_CA_CERTS are certificates to trust.
+    A sink that asks who you are gets the token in OIDC_TOKEN_FILE; K_CA_CERTS are certificates to trust. It
+    has ten minutes to answer: a Broker of Knative that keeps events in memory first makes all its retries.
 
-    Exit code: 0; 1 if it was refused, or was not done within a second; 2 if no broker answers.
+    Exit code: 0; 1 if it was refused, or was not seen done within a second; 2 if no broker answers.
     """
-    from eventing.codec import encode_binary, encode_structured
-    from eventing.credentials import BadCredentials
-    from tradewind.client import Unreachable, ask
-
     run = None if sink else running(data)
-    url = sink or (run.ingress_url if run else "")
-    event = make_event(ticker, price, volume, id_, source, time_)
-    headers, body = encode_structured(event) if structured else encode_binary(event)
-    report: dict[str, Any] = {"id": event.id, "source": event.source}
-    sent_ms = _now_ms()
-    try:
-        shown, tls = credentials() if sink else ({}, None)
-        answer = ask(url, method="POST", headers=headers | shown, body=body, tls=tls)
-        report |= {"status": answer.status, "reason": answer.reason}
-        if run and answer.status < 300:
-            report |= look(run.query_url, event, sent_ms)
-    except (Unreachable, BadCredentials) as error:
-        fail(str(error))
+    sent_ms = time.time_ns() // 1_000_000
+    traded = time_ or rfc3339(sent_ms)
+    event = make_event(ticker, price, volume, id_, source, traded)
+    where = ["--sink", sink] if sink else shlex.split(data_option(data))
+    again = command(event, traded, ["--structured"] * structured + where, [ticker, price, str(volume)])
+    report: Report = {"id": event.id, "source": event.source, "again": again}
+    shown, tls = credentials() if sink else ({}, None)
+    if not json:  # told before anything can happen to it
+        print(f"event   {printable(event.id)} (source {printable(event.source)})", flush=True)
+    if run:
+        report |= deliver(run.ingress_url, event, structured=structured)
+        report |= look(run.query_url, event, sent_ms) if is_accepted(report) else {}
+    else:
+        report |= deliver(str(sink), event, shown, tls, structured=structured, is_patient=True)
     print_json(report) if json else _tell(report, ticker)
+    for line in advise(report, data):
+        print(printable(line), file=sys.stderr)
     if not is_done(report):
-        raise typer.Exit(BROKEN)
+        raise typer.Exit(UNUSABLE if report["status"] is None else BROKEN)
 
 
-def credentials() -> "tuple[dict[str, str], ssl.SSLContext | None]":
-    """The headers that show who we are, and whom to trust, from the settings. Raises BadCredentials."""
-    from pathlib import Path
-
-    from eventing.credentials import Credentials
-    from runtime.settings import SinkSettings
-
-    settings = SinkSettings.read()
-    made = Credentials(settings.k_ca_certs, Path(settings.oidc_token_file))
-    return made.headers(), made.tls
-
-
-def is_done(report: dict[str, Any]) -> bool:
-    """The broker took it, and, where we could look, both functions have done with it."""
-    verdicts = report.get("verdicts")
-    return report["status"] < 300 and (
-        verdicts is None or all(verdicts.get(function) in _DONE for function in _FUNCTIONS)
+def command(event: "Event", traded: str, options: list[str], trade: list[str]) -> str:
+    """What to type to send the very same event again."""
+    source = ["--source", event.source] if event.source != SOURCE else []
+    end = ["--"] if any(word.startswith("-") for word in trade) else []
+    return shlex.join(
+        ["tradewind", "send", "--id", event.id, "--time", traded, *source, *options, *end, *trade]
     )
 
 
-def make_event(
-    ticker: str, price: str, volume: int, id_: str | None, source: str, traded: str | None
-) -> "Event":
+def credentials() -> "tuple[dict[str, str], ssl.SSLContext | None]":
+    """The headers that show who we are, and whom to trust, from the settings."""
+    from pathlib import Path
+
+    from eventing.credentials import BadCredentials, Credentials
+    from runtime.settings import SinkSettings
+
+    settings = SinkSettings.read()
+    try:
+        made = Credentials(settings.k_ca_certs, Path(settings.oidc_token_file))
+    except BadCredentials as error:
+        fail(str(error))
+    return made.headers(), made.tls
+
+
+def make_event(ticker: str, price: str, volume: int, id_: str | None, source: str, traded: str) -> "Event":
     """A `trade.executed.v1`; its values are not checked here."""
     import uuid
 
@@ -108,7 +117,7 @@ def make_event(
     from eventing.event import Event
     from trades.codec import TRADE_EXECUTED
 
-    trade = {"ticker": ticker, "price": price, "volume": volume, "timestamp": traded or _now_ms()}
+    trade = {"ticker": ticker, "price": price, "volume": volume, "timestamp": traded}
     attributes = {
         "specversion": "1.0",
         "id": id_ or str(uuid.uuid4()),
@@ -120,52 +129,52 @@ def make_event(
     return Event(attributes, msgspec.json.encode(trade))
 
 
-def look(query_url: str, event: "Event", sent_ms: int) -> dict[str, Any]:
-    """The functions' verdicts on the event within SEEN_WITHIN_S, and its ticker. Raises Unreachable."""
-    from tradewind.client import ask, path
+def deliver(
+    url: str,
+    event: "Event",
+    shown: dict[str, str] | None = None,
+    tls: "ssl.SSLContext | None" = None,
+    *,
+    structured: bool,
+    is_patient: bool = False,
+) -> Report:
+    """The broker's `status` and `reason`; without an answer no status, and why."""
+    from eventing.codec import encode_binary, encode_structured
+    from tradewind.client import BROKER_TIMEOUT_S, TIMEOUT_S, Unreachable, ask
 
-    deadline_s = time.monotonic() + SEEN_WITHIN_S
-    only = {"source": event.source[:MAX_VALUE_LENGTH], "id": event.id[:MAX_VALUE_LENGTH]}
-    while True:
-        seen = ask(query_url + "/v1/events", query=only).json["events"]
-        notes = notes_of(seen, event, sent_ms)
-        if all(function in notes for function in _FUNCTIONS) or time.monotonic() > deadline_s:
-            break
-        time.sleep(_POLL_S)
-    ticker = ask(query_url + path("v1", "tickers", event.subject or ""))
-    return {
-        "verdicts": {function: note["verdict"] for function, note in sorted(notes.items())},
-        "why": sorted({note["reason"] for note in notes.values()} - {""}),
-        "ticker": ticker.json if ticker.status == 200 else None,
-    }
-
-
-def notes_of(seen: list[dict[str, Any]], event: "Event", sent_ms: int) -> dict[str, dict[str, Any]]:
-    """The latest note of each function about this event; `seen` is newest first."""
-    from datetime import UTC, datetime
-
-    sent = datetime.fromtimestamp(sent_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    notes: dict[str, dict[str, Any]] = {}
-    for note in seen:
-        attributes = note["attributes"]
-        if (attributes["source"], attributes["id"]) == (event.source, event.id) and note["time"] >= sent:
-            notes.setdefault(note["function"], note)
-    return notes
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    headers, body = encode_structured(event) if structured else encode_binary(event)
+    waiting = threading.Timer(PATIENCE_S, print, (WAITING,), {"file": sys.stderr})
+    waiting.daemon = True
+    waiting.start()
+    try:
+        answer = ask(
+            url,
+            method="POST",
+            headers=headers | (shown or {}),
+            body=body,
+            tls=tls,
+            timeout_s=BROKER_TIMEOUT_S if is_patient else TIMEOUT_S,
+        )
+    except Unreachable as error:
+        return {"status": None, "reason": str(error)}
+    except KeyboardInterrupt:
+        return {"status": None, "reason": "You stopped waiting before the broker answered"}
+    finally:
+        waiting.cancel()
+    return {"status": answer.status, "reason": answer.reason}
 
 
-def _tell(report: dict[str, Any], ticker: str) -> None:
-    print(f"event   {report['id']} (source {report['source']})")
-    print(f"broker  {report['status']} {report['reason']}".rstrip())
+def _tell(report: Report, ticker: str) -> None:
+    reason = printable(report["reason"])
+    if report["status"] is None:
+        print(reason, file=sys.stderr)
+        return
+    print(f"broker  {report['status']} {reason}".rstrip())
     for function, verdict in report.get("verdicts", {}).items():
-        print(f"{function}: {verdict}")
-    for reason in report.get("why", []):
-        print(f"why     {reason}")
+        print(printable(f"{function}: {verdict}"))
+    for why in report.get("why", []):
+        print(f"why     {printable(why)}")
     row = report.get("ticker")
     if row:
-        print(
-            f"ticker  {ticker}: {row['trade_count']:,} trades, volume {row['volume']:,}, price {row['price']}"
-        )
+        trades = plural(row["trade_count"], "trade")
+        print(f"ticker  {printable(ticker)}: {trades}, volume {row['volume']:,}, price {row['price']}")

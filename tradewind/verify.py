@@ -1,8 +1,8 @@
 """`tradewind verify`: do the summaries say what the raw trades say?"""
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from tradewind.exits import BROKEN, FINE
-from tradewind.options import DEFAULT_DATA, Data, Json, StoreUrl, data_option, fail, print_json, store_url
+from tradewind.options import (
+    DEFAULT_DATA,
+    Data,
+    Json,
+    StoreUrl,
+    data_option,
+    fail,
+    is_store_of,
+    print_json,
+    store_url,
+)
+from tradewind.words import plural, printable
 
 if TYPE_CHECKING:
     from tradewind.checking import Found
@@ -33,11 +44,15 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     from tradewind.checking import Checker
     from tradewind.client import Unreachable
     from tradewind.ledger import open_existing
+    from tradewind.progress import progress_bar
     from tradewind.tallying import NoRoom
 
     url = store_url(store, data)
     try:
-        with closing(open_existing(url)) as opened, progress_bar(opened.read_stored_count) as count:
+        with (
+            closing(open_existing(url)) as opened,
+            progress_bar("reading raw trades", opened.read_stored_count) as count,
+        ):
             checker = Checker(opened, count)
             scanned = checker.scan()
             idle = idle_or_quiet(store, data)
@@ -99,20 +114,21 @@ def _print_text(report: Report, where: str) -> None:
     """`where`: the options by which `repair` finds the same store."""
     found, differences, moving = report.found, report.differences, report.moving
     show_differences(differences)
-    print(
-        f"{found.trades:,} trades of {found.tickers:,} tickers in {report.url}: {len(differences):,} differ."
-    )
+    trades, tickers = plural(found.trades, "trade"), plural(found.tickers, "ticker")
+    differ = "differs" if len(differences) == 1 else "differ"
+    print(f"{trades} of {tickers} in {report.url}: {len(differences):,} {differ}.")
     if moving:
         print(f"{len(moving):,} more kept changing: not judged. Try again when less is going on.")
     show_events(report.events)
     if report.trades_expire:
         print(
-            f"{found.not_kept:,} more trades were counted, and are beyond TRADE_RETENTION "
+            f"{plural(found.not_kept, 'more trade')} counted, and let go since by TRADE_RETENTION "
             "(or lost: that cannot be told apart)."
         )
     if report.dead_letters:
+        wait = "waits" if report.dead_letters == 1 else "wait"
         why = "" if report.is_fine else ", which may be why"
-        print(f"{report.dead_letters:,} dead letters wait{why}: `tradewind dlq list`.")
+        print(f"{plural(report.dead_letters, 'dead letter')} {wait}{why}: `tradewind dlq list`.")
     if report.is_wrong:
         print(_cure(report, where))
 
@@ -126,12 +142,12 @@ def _cure(report: Report, where: str) -> str:
     return f"{lost} Then `tradewind repair{where}` sets the summaries to what the raw trades say."
 
 
-# What to call them, in the order of the report.
+# What to call them, after "1 event" or "2 events", in the order of the report.
 EVENT_FAULTS = {
-    "trades_without_claims": "have raw trades and no claim: they were not counted, or their claim was lost",
-    "claims_without_trades": "were counted, and their raw trades are not there",
-    "incomplete_events": "were counted, and some of their raw trades are not there",
-    "open_claims": "were begun and never finished: their claim is open",
+    "trades_without_claims": "with raw trades and no claim: not counted, or the claim was lost",
+    "claims_without_trades": "counted, without any of the raw trades",
+    "incomplete_events": "counted, without some of the raw trades",
+    "open_claims": "begun and never finished: the claim is open",
 }
 
 
@@ -140,18 +156,19 @@ def show_events(events: "EventFaults") -> None:
         faults: Faults = getattr(events, name)
         if faults.count:
             tickers = ", ".join(f"{ticker} {count:,}" for ticker, count in faults.tickers.items())
-            print(f"{faults.count:,} events {what}{f' ({tickers})' if tickers else ''}:")
+            print(f"{plural(faults.count, 'event')} {what}{f' ({tickers})' if tickers else ''}:")
             for event in faults.events:
-                print(f"  {event}")
+                print(f"  {printable(event)}")
             if faults.count > len(faults.events):
                 print(f"  and {faults.count - len(faults.events):,} more")
     if events.not_judged:
-        print(f"{events.not_judged:,} events were not judged: too much was going on, or too many look wrong.")
+        judged = plural(events.not_judged, "event")
+        print(f"{judged} not judged: too much was going on, or too many look wrong.")
 
 
 def show_differences(differences: dict[str, list[str]]) -> None:
     for ticker, lines in islice(differences.items(), MAX_SHOWN):
-        print(f"{ticker}: {'; '.join(lines)}")
+        print(printable(f"{ticker}: {'; '.join(lines)}"))
     if len(differences) > MAX_SHOWN:
         print(f"and {len(differences) - MAX_SHOWN:,} more (--json lists all)")
 
@@ -167,7 +184,7 @@ def idle_or_quiet(store: str | None, data: Path) -> Callable[[], bool]:
     from tradewind.folder import DataFolder
 
     run = DataFolder(data).find_running()
-    if run is not None and store in (None, run.store):
+    if run is not None and is_store_of(run, store):
         return idle_broker(run.broker_url)
 
     def quiet() -> bool:
@@ -175,18 +192,3 @@ def idle_or_quiet(store: str | None, data: Path) -> Callable[[], bool]:
         return True
 
     return quiet
-
-
-@contextmanager
-def progress_bar(read_total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
-    """A bar of the trades read, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda trades: None
-        return
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("reading raw trades", total=read_total())
-        yield lambda trades: progress.advance(task, trades)

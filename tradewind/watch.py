@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradewind.cluster import NAMESPACE, Context, NoCluster
-from tradewind.options import DEFAULT_DATA, Data, Json, duration, fail, print_json
+from tradewind.options import DEFAULT_DATA, Data, Json, duration, fail, print_json, table_console
 
 if TYPE_CHECKING:
     from tradewind.cluster.board import Board
@@ -127,10 +127,7 @@ def _show(board: "Board", json: bool) -> None:
         print_json(board)
         sys.stdout.flush()
         return
-    from rich.console import Console
-
     from tradewind.cluster.screen import board_view
-    from tradewind.options import PIPED_WIDTH
 
-    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
+    console = table_console()
     console.print(board_view(board, console.width))

@@ -170,6 +170,6 @@ async def test_tradewind_send(sink: Sink) -> None:
 
 
 async def test_tradewind_send_to_who_is_not_trusted(sink: Sink) -> None:
-    code, said = await asyncio.to_thread(invoke, "send", "ASPS", "13.37", "100", "--sink", sink.url)
-    assert code == 2
-    assert "certificate" in said.lower()
+    code, report = await asyncio.to_thread(invoke, "send", "ASPS", "13.37", "100", "--sink", sink.url)
+    assert (code, report["status"]) == (2, None)
+    assert "certificate" in report["reason"].lower()

@@ -1,12 +1,14 @@
-"""Trades in a real store in a temporary folder."""
+"""Trades in a real store in a temporary folder; and the folder of a pipeline that seems to run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.unit.tradewind.canned import Server, serving
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
+from tradewind.folder import DataFolder, Run
 
 Batch = Callable[..., TradeEvent]
 
@@ -36,3 +38,19 @@ def fill(store: SqliteStore) -> Callable[[Sequence[TradeEvent]], None]:
         store.count_trades(events)
 
     return both
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def data(tmp_path: Path, server: Server) -> Iterator[str]:
+    """The folder of a pipeline that runs, as far as other commands can see."""
+    folder = DataFolder(tmp_path / "data")
+    with folder.locked():
+        ingress = server.url + "/tradewind/default"
+        folder.write_run(Run(1, 1, str(folder.path), folder.store_url, server.url, server.url, ingress))
+        yield str(folder.path)

@@ -4,23 +4,18 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from typer.testing import CliRunner
 
+from tests.unit.tradewind.canned import Server, call, runner
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
 from tradewind.folder import DataFolder, Run
-
-runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
 
 ROW = {
     "ticker": "BRK.B",
@@ -43,63 +38,6 @@ LETTER = {
     "reason": "price must be greater than 0",
     "replayed": None,
 }
-
-
-class Server:
-    """Answers (status, JSON) by (method, path); remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], tuple[int, Any] | Callable[[bytes], tuple[int, Any]]] = {}
-        self.asked: list[tuple[str, str, dict[str, list[str]], dict[str, str], bytes]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def handle_one(self) -> None:
-                url = urlsplit(self.path)
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.asked.append((self.command, url.path, parse_qs(url.query), headers, body))
-                answer = server.answers.get((self.command, url.path), (404, {"detail": "never traded"}))
-                status, value = answer(body) if callable(answer) else answer
-                encoded = b"" if value is None else json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(encoded)))
-                self.end_headers()
-                self.wfile.write(encoded)
-
-            do_GET = do_POST = do_DELETE = handle_one  # noqa: N815 - http.server's names
-
-            def log_message(self, *arguments: object) -> None: ...
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    serving = Server()
-    thread = threading.Thread(target=serving.http.serve_forever, args=(0.01,))
-    thread.start()
-    yield serving
-    serving.http.shutdown()
-    thread.join()
-    serving.http.server_close()
-
-
-@pytest.fixture
-def data(tmp_path: Path, server: Server) -> Iterator[str]:
-    """The folder of a pipeline that runs, as far as other commands can see."""
-    folder = DataFolder(tmp_path / "data")
-    with folder.locked():
-        ingress = server.url + "/tradewind/default"
-        folder.write_run(Run(1, 1, str(folder.path), folder.store_url, server.url, server.url, ingress))
-        yield str(folder.path)
-
-
-def call(*arguments: str, code: int = 0) -> str:
-    result = runner.invoke(app, list(arguments))
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 # Help
@@ -369,29 +307,70 @@ def test_detach_takes_the_name_of_the_function_too(server: Server, data: str) ->
     assert list(attached.read()) == ["largest"]
 
 
-def test_following_shows_the_newest_first_and_then_each_event_once(
-    server: Server, data: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def make(number: int) -> dict[str, Any]:
-        return {
-            "function": "store_trade",
-            "time": "2026-01-31T09:30:00.000Z",
-            "attributes": {"id": f"e{number}"},
-            "data": {"text": "{}", "base64": None, "size": 2},
-            "verdict": "STORED",
-            "reason": "",
-        }
+def make_note(number: int) -> dict[str, Any]:
+    return {
+        "function": "store_trade",
+        "time": "2026-01-31T09:30:00.000Z",
+        "attributes": {"id": f"e{number}"},
+        "data": {"text": "{}", "base64": None, "size": 2},
+        "verdict": "STORED",
+        "reason": "",
+    }
 
-    polls = iter([range(5, 0, -1), range(7, 2, -1)])
 
-    def answer(_: bytes) -> tuple[int, Any]:
-        numbers = next(polls, None)
-        return (200, {"events": list(map(make, numbers))}) if numbers else (503, {"detail": "the end"})
+Follow = Callable[..., tuple[list[str], list[str]]]
 
-    monkeypatch.setattr("tradewind.events.FOLLOW_S", 0)
-    server.answers["GET", "/v1/events"] = answer
-    lines = call("events", "--follow", "-n", "2", "--json", "--data", data, code=2).splitlines()
-    assert [json.loads(line)["attributes"]["id"] for line in lines[:-1]] == ["e4", "e5", "e6", "e7"]
+
+@pytest.fixture
+def follow(server: Server, data: str, monkeypatch: pytest.MonkeyPatch) -> Follow:
+    """The ids that `events --follow` shows, and what it says, when it gets these answers and then Ctrl-C."""
+
+    def run(*answers: Any, code: int = 0) -> tuple[list[str], list[str]]:
+        left = [*answers]
+
+        def answer(_: bytes) -> tuple[int, Any]:
+            now = left.pop(0)
+            if now is None:
+                raise ConnectionError
+            return (200, {"events": list(map(make_note, now))}) if isinstance(now, range) else now
+
+        def sleep(_: float) -> None:
+            if not left:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("tradewind.events.time.sleep", sleep)
+        server.answers["GET", "/v1/events"] = answer
+        result = runner.invoke(app, ["events", "--follow", "-n", "2", "--json", "--data", data])
+        assert result.exit_code == code, result.output
+        ids = [json.loads(line)["attributes"]["id"] for line in result.stdout.splitlines()]
+        return ids, result.stderr.splitlines()
+
+    return run
+
+
+BUSY = (503, {"detail": "the store is busy"})
+
+
+def test_following_shows_the_newest_first_and_then_each_event_once(follow: Follow) -> None:
+    assert follow(range(5, 0, -1), range(7, 2, -1)) == (["e4", "e5", "e6", "e7"], [])
+
+
+def test_following_goes_on_after_trouble_and_tells_it_once(follow: Follow) -> None:
+    spells = [range(2, 0, -1), BUSY, BUSY, None, None, range(3, 0, -1), (404, b"no route"), range(4, 0, -1)]
+    assert follow(*spells) == (
+        ["e1", "e2", "e3", "e4"],
+        [
+            "the store is busy. Going on until Ctrl-C.",
+            "It answers again.",
+            "no route. Going on until Ctrl-C.",
+            "It answers again.",
+        ],
+    )
+
+
+def test_following_begins_with_an_answer(follow: Follow) -> None:
+    assert follow(BUSY, code=2)[1] == ["the store is busy"]
+    assert "No answer" in follow(None, code=2)[1][0]
 
 
 def test_dead_letters(server: Server, data: str) -> None:
@@ -429,6 +408,12 @@ def test_the_list_of_dead_letters_says_who_refused_each(
     where = slice(head.index("function"), head.index("type"))
     assert row[where].strip() == name
     assert count == "1 dead letter"
+
+
+def test_a_list_that_is_cut_says_so(server: Server, data: str) -> None:
+    server.answers["GET", "/v1/dead-letters"] = (200, {"dead_letters": [LETTER], "next_cursor": "9-ab"})
+    told = call("dlq", "list", "-n", "1", "--data", data).splitlines()[-1]
+    assert told == "the newest 1 dead letter: --limit shows more"
 
 
 def test_all_dead_letters_are_reached(server: Server, data: str) -> None:

@@ -37,7 +37,7 @@ def test_it_says_which_shards_there_are(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(SqliteStore, "reshard", reshard)
     where = ("--store", f"sqlite:{tmp_path}/store")
-    assert call("--to", "3", *where) == "3 shards: 1, 2, 11. 1,234 records were folded away.\n"
+    assert call("--to", "3", *where) == "3 shards: 1, 2, 11. 1,234 records folded away.\n"
     report = json.loads(call("--to", "3", "--json", *where))
     assert report == {"store": where[1], "shards": [1, 2, 11], "folded_records": 1_234}
     assert asked == [3, 3]

@@ -11,6 +11,8 @@ from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind import verify
 from tradewind.cli import app
+from tradewind.folder import Run
+from tradewind.options import is_store_of
 
 Fill = Callable[[Sequence[TradeEvent]], None]
 Batch = Callable[..., TradeEvent]
@@ -47,10 +49,12 @@ def test_events_by_ticker(
         store.store_trades([make_batch(f"u{number:03}", Trade("A", 10_000, 1, 1), Trade("B", 1, 1, 1))])
     store.count_trades([make_batch("orphan", Trade("C", 1, 1, 1))])
     said = call(code=1)
-    assert "120 events have raw trades and no claim" in said
+    assert (
+        "120 events with raw trades and no claim: not counted, or the claim was lost (A 120, B 120):" in said
+    )
     assert "(A 120, B 120):\n  /test u000\n" in said
     assert "  and 20 more\n" in said
-    assert "1 events were counted, and their raw trades are not there:\n  (key " in said
+    assert "1 event counted, without any of the raw trades:\n  (key " in said
     report = json.loads(call("--json", code=1))
     assert report["trades_without_claims"]["count"] == 120
     assert len(report["trades_without_claims"]["events"]) == 100
@@ -62,7 +66,7 @@ def test_of_many_that_differ_some_are_shown_and_the_cure(
 ) -> None:
     store.store_trades([make_batch("e", *(Trade(f"T{number:02}", 1, 1, 1) for number in range(53)))])
     lines = call(code=1).splitlines()
-    assert lines[49] == "T49: 1 trades stored, none counted"
+    assert lines[49] == "T49: 1 trade stored, none counted"
     assert lines[50] == "and 3 more (--json lists all)"
     assert "docs/operations.md" in lines[-1]
     where = f"--data {tmp_path / 'none'} --store sqlite:{tmp_path / 'store'}"
@@ -78,6 +82,11 @@ def test_dead_letters_are_a_reason_only_where_something_differs(
     assert "14 dead letters wait: `tradewind dlq list`.\n" in call(code=0)
     store.store_trades([make_batch("e", Trade("A", 1, 1, 1))])
     assert "14 dead letters wait, which may be why: `tradewind dlq list`.\n" in call(code=1)
+    monkeypatch.setattr(SqliteStore, "count_dead_letters", lambda self: 1)
+    said = call(code=1)
+    assert "1 dead letter waits, which may be why" in said
+    assert "1 trade of 1 ticker in sqlite:" in said
+    assert ": 1 differs.\n" in said
 
 
 def test_where_trades_expire_no_repair_is_promised(
@@ -97,7 +106,7 @@ def test_what_could_not_be_judged_is_not_fine(
     monkeypatch.setattr(verify, "idle_or_quiet", lambda store, data: lambda: False)
     monkeypatch.setattr("tradewind.checking.PAUSE_S", 0)
     store.store_trades([make_batch("u", Trade("A", 10_000, 1, 1))])
-    assert "1 events were not judged" in call(code=1)
+    assert "1 event not judged: " in call(code=1)
 
 
 def test_trades_that_are_kept_for_a_while(
@@ -108,5 +117,22 @@ def test_trades_that_are_kept_for_a_while(
     store.store_trades([event])
     store.count_trades([event, make_batch("e2", Trade("A", 10_000, 1, 1))])
     store.close()
-    assert "1 more trades were counted, and are beyond TRADE_RETENTION" in call(code=0)
+    assert "1 more trade counted, and let go since by TRADE_RETENTION" in call(code=0)
     assert json.loads(call("--json", code=0))["trades_not_kept"] == 1
+
+
+def test_the_store_of_the_pipeline_by_another_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then its broker is asked whether something is on its way."""
+    run = Run(1, 1, str(tmp_path), f"sqlite:{tmp_path / 'store'}", "", "", "")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    spellings = ("sqlite:store", "sqlite:./store/", f"sqlite:{tmp_path}/link/../store", "sqlite:link")
+    for same in (None, "", run.store, *spellings):
+        assert is_store_of(run, same), same
+    for other in ("sqlite:store2", "sqlite:", "aerospike://store"):
+        assert not is_store_of(run, other), other
+    there = Run(1, 1, str(tmp_path), "aerospike://h:3000", "", "", "")
+    assert is_store_of(there, "aerospike://h:3000/")
+    assert not is_store_of(there, "aerospike://h:3001")
