@@ -1,6 +1,7 @@
 """The delivery client against servers that speak HTTP in every way, and badly."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -79,6 +80,18 @@ async def test_a_request_as_it_goes_over_the_wire() -> None:
     }
     assert body == b"data"
     assert server.connections == 1, "the connection is kept"
+
+
+async def test_connections_notice_that_the_other_machine_is_gone() -> None:
+    """Tried by hand: an answer that may take 200 s is given up 30 s after the link was cut."""
+    server = Server(OK)
+    async with serving(server) as client:
+        await post(client, server.url)
+        [[connection]] = client._idle.values()
+        peer = connection._transport.get_extra_info("socket")
+        assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+        assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 @pytest.mark.parametrize(
