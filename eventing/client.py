@@ -23,9 +23,9 @@ from eventing.event import Event
 
 MAX_ANSWER_BYTES = 5 << 20
 MAX_HEADER_BYTES = 64 << 10
-# A machine that is gone, or a network, is noticed within half a minute, however long an answer may take: an idle
-# connection is probed, and what was sent has to be acknowledged (TCP_USER_TIMEOUT, ms). By name: not all systems
-# have all of them.
+# A machine that is gone, or a network, is noticed within half a minute, however long an answer may take: what
+# is silent is probed, and what was sent has to be acknowledged (TCP_USER_TIMEOUT, in ms). By name, as not all
+# systems have all of them.
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
