@@ -65,12 +65,12 @@ def generate(
         settings = GeneratorSettings.read(
             **{name: value for name, value in knobs.items() if value is not None}
         )
+        logs = LogSettings.read()
     except BadSettings as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     metrics = GeneratorMetrics()
     with show_progress(progress) as show_to_user:
-        logs = LogSettings.read()
         configure_logs(logs.log_level, logs.log_format)
 
         def show(report: Report) -> None:

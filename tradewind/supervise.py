@@ -24,6 +24,7 @@ from tradewind.program import (
     PortBusy,
     Ports,
     attached_program,
+    check_settings,
     choose_ports,
     generator_program,
     next_free,
@@ -86,6 +87,7 @@ def supervise(wishes: Wishes, console: Console) -> int:
 
 
 async def _supervise(wishes: Wishes, console: Console) -> int:
+    check_settings(wishes.generator)
     open_url(wishes.store or wishes.folder.store_url).close()  # connects to nothing, but knows a wrong URL
     if wishes.fresh:
         wishes.folder.clear()

@@ -19,6 +19,7 @@ from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
 from tradewind.folder import DataFolder, Run, RunningProcess
+from tradewind.program import check_settings
 
 runner = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"})
 
@@ -525,3 +526,41 @@ def test_up_says_that_a_store_is_none_before_it_starts_anything(tmp_path: Path) 
         "tradewind up: STORE=foo is no store: "
         "write sqlite:FOLDER, or aerospike://HOST:PORT with more hosts after commas\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"EVENT_RETENTION": "x"}, "EVENT_RETENTION=x: Expected `int`"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL=loud: Invalid enum value 'loud'"),
+        ({"PROFILE": "tokyo"}, "PROFILE=tokyo: Invalid enum value 'tokyo'"),
+        ({"QUEUE_MAX_EVENTS": "0"}, "QUEUE_MAX_EVENTS=0: Expected `int` >= 1"),
+    ],
+)
+def test_up_says_what_the_environment_has_wrong_before_it_starts_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], words: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    output = call("up", "--for", "1s", "--data", str(tmp_path / "data"), code=2)
+    assert output.startswith(f"tradewind up: {words}")
+    assert output.count("\n") == 1
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_what_up_sets_itself_may_be_wrong_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", "nowhere")
+    monkeypatch.setenv("PROFILE", "tokyo")
+    check_settings({"PROFILE": "abc"})
+    monkeypatch.setenv("TRADES_PER_SECOND", "many")
+    check_settings(None)
+
+
+@pytest.mark.parametrize("command", [("verify",), ("repair", "--dry-run"), ("reshard", "--to", "2")])
+def test_other_commands_say_it_too(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    store.read_stored_count()
+    monkeypatch.setenv("EVENT_RETENTION", "x")
+    where = ("--store", f"sqlite:{tmp_path / 'store'}", "--data", str(tmp_path / "none"))
+    assert f"tradewind {command[0]}: EVENT_RETENTION=x: " in call(*command, *where, code=2)
