@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console
@@ -33,6 +32,7 @@ from tradewind.program import (
 )
 from tradewind.screen import LiveScreen, PlainScreen, totals_table
 from tradewind.snapshot import Snapshot
+from tradewind.stops import Stops
 from tradewind.totals import Totals
 
 LEDGER_TRIES = 10
@@ -51,29 +51,6 @@ class Wishes:
     broker_port: int | None = None
     generator: Mapping[str, str] | None = field(default_factory=dict)
     monitoring: bool = False
-
-
-class Stops:
-    """SIGINT, SIGTERM and SIGHUP: the first asks to stop, the second not to wait."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.again = asyncio.Event()
-
-    def _stop(self) -> None:
-        (self.again if self.asked.is_set() else self.asked).set()
-
-    @contextlib.contextmanager
-    def heeded(self) -> Iterator["Stops"]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, self._stop)
-        try:
-            yield self
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
 
 
 def supervise(wishes: Wishes, console: Console) -> int:
