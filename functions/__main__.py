@@ -18,9 +18,9 @@ from uvicorn import Config, Server
 
 from functions.server import FunctionProtocol
 from functions.wsgi import InThreads
+from runtime.reading import BadSettings
 from runtime.settings import (
     AerospikeSettings,
-    BadSettings,
     FunctionSettings,
     LogSettings,
     QuerySettings,

@@ -16,7 +16,8 @@ from generator.replay import replay as replay_file
 from generator.rows import TimestampUnit
 from generator.run import BrokenOff, run
 from generator.symbols import BadSymbols
-from runtime.settings import BadSettings, GeneratorSettings, LogSettings
+from runtime.reading import BadSettings
+from runtime.settings import GeneratorSettings, LogSettings
 
 ProgressOption = Annotated[
     Progress, typer.Option(help="text: a bar on a terminal, else the log; json: a line a second")

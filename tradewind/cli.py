@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from runtime.settings import BadSettings
+from runtime.reading import BadSettings
 from tradewind import dlq
 from tradewind.attach import attach, detach
 from tradewind.deploy import deploy

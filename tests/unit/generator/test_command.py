@@ -9,7 +9,8 @@ from generator.feed import choose_instruments, choose_pace
 from generator.market import ABC
 from generator.pacing import Pace
 from generator.progress import describe
-from runtime.settings import BadSettings, GeneratorSettings
+from runtime.reading import BadSettings
+from runtime.settings import GeneratorSettings
 
 app = typer.Typer()
 app.command()(generate)

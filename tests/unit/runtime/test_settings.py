@@ -3,14 +3,12 @@
 import msgspec
 import pytest
 
+from runtime.reading import BadSettings, Secret, Settings
 from runtime.settings import (
     ALL_SETTINGS,
     AerospikeSettings,
-    BadSettings,
     GeneratorSettings,
     LogSettings,
-    Secret,
-    Settings,
     StoreSettings,
 )
 
