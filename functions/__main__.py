@@ -18,13 +18,22 @@ from uvicorn import Config, Server
 
 from functions.server import FunctionProtocol
 from functions.wsgi import InThreads
-from runtime.settings import BadSettings, FunctionSettings, QuerySettings
+from runtime.reading import BadSettings
+from runtime.settings import (
+    AerospikeSettings,
+    FunctionSettings,
+    LogSettings,
+    QuerySettings,
+    SinkSettings,
+    StoreSettings,
+)
 from trades.store import StoreMisconfigured
 
 SOURCE: Final = Path(__file__).with_name("main.py")
 MAX_CONNECTIONS: Final = 1_024
 KEEP_ALIVE_S: Final = 120  # longer than the 90 s of Go's HTTP client, so that no server closes first
 QUERY_THREADS: Final = 16
+MAX_THREADS: Final = 1_024
 # Python's own 5 ms would be what a short read waits for while another thread brings the list up to date.
 QUERY_SWITCH_INTERVAL_S: Final = 0.000_5
 MAX_REQUEST_LINE: Final = 4_094  # bytes; functions-framework sets no bound
@@ -42,10 +51,7 @@ def main() -> None:
     share_metrics()
     if not os.environ.get("FUNCTION_TARGET"):
         sys.exit("Set FUNCTION_TARGET to store_trade, update_summary, dead_letter or query.")
-    try:
-        settings = FunctionSettings.read()
-    except BadSettings as error:
-        sys.exit(str(error))
+    settings = read_settings()
     from flask import Flask
     from functions_framework import create_app
 
@@ -58,9 +64,27 @@ def main() -> None:
     elif os.environ.get("WORKERS", "1") != "1":
         serve_in_workers(app)
     else:
-        threads = int(os.environ.get("THREADS", QUERY_THREADS))
+        threads = whole_number("THREADS", QUERY_THREADS, 1, MAX_THREADS)
         sys.setswitchinterval(QUERY_SWITCH_INTERVAL_S)
         serve_asgi(InThreads(query_alone if is_ours else app, threads), settings)
+
+
+def read_settings() -> FunctionSettings:
+    """Those of the door; what any other part would read later, at an event, is looked at too."""
+    try:
+        for settings in (StoreSettings, AerospikeSettings, QuerySettings, SinkSettings, LogSettings):
+            settings.read()
+        return FunctionSettings.read()
+    except BadSettings as error:
+        sys.exit(str(error))
+
+
+def whole_number(name: str, default: int, least: int, most: int) -> int:
+    """A variable whose name is not ours, but Knative's or the framework's."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or not least <= int(text) <= most:
+        sys.exit(f"{name}={text}: set it to a number from {least} to {most}.")
+    return int(text)
 
 
 def share_metrics() -> None:
@@ -94,13 +118,6 @@ def listening_host() -> str:
     return os.environ.get("HOST") or ("0.0.0.0" if "K_SERVICE" in os.environ else "127.0.0.1")  # noqa: S104
 
 
-def listening_port() -> int:
-    port = os.environ.get("PORT", "8080")
-    if not port.isdigit():
-        sys.exit(f"PORT={port} is no port: set it to a number.")
-    return int(port)
-
-
 def serve_asgi(app: Any, settings: FunctionSettings) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is in hand, which takes no longer than its deadline."""
     allowed_hosts = frozenset(QuerySettings.read().query_allowed_hosts.split())
@@ -108,7 +125,7 @@ def serve_asgi(app: Any, settings: FunctionSettings) -> None:
     config = Config(
         app,
         host=listening_host(),
-        port=listening_port(),
+        port=whole_number("PORT", 8080, 0, 65_535),
         loop="uvloop",
         http=protocol,
         ws="none",
@@ -137,7 +154,7 @@ def serve_in_workers(app: Any) -> None:
     """Serve by functions-framework's own gunicorn, which forks. A slow client holds one of its threads."""
     from functions_framework._http import create_server
 
-    threads = int(os.environ.get("THREADS", QUERY_THREADS))
+    threads = whole_number("THREADS", QUERY_THREADS, 1, MAX_THREADS)
     server = create_server(  # type: ignore[no-untyped-call]
         app,
         False,
@@ -147,7 +164,7 @@ def serve_in_workers(app: Any) -> None:
         control_socket_disable=True,
         limit_request_line=MAX_REQUEST_LINE,
     )
-    server.run(listening_host(), listening_port())
+    server.run(listening_host(), whole_number("PORT", 8080, 0, 65_535))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from generator.progress import Progress, Report, show_progress
 from generator.replay import ReplayOptions
 from generator.replay import replay as replay_file
 from generator.rows import TimestampUnit
-from generator.run import run
+from generator.run import BrokenOff, run
 from generator.symbols import BadSymbols
-from runtime.settings import BadSettings, GeneratorSettings, LogSettings
+from runtime.reading import BadSettings
+from runtime.settings import GeneratorSettings, LogSettings
 
 ProgressOption = Annotated[
     Progress, typer.Option(help="text: a bar on a terminal, else the log; json: a line a second")
@@ -58,19 +59,19 @@ def generate(
 
     Every flag is an environment variable too. SIGUSR1 pauses, SIGUSR2 resumes; Ctrl-C waits for answers.
 
-    Exit code: 0; 1 if trades were refused or had no answer at the end, or if a replay could read no row; 2 if
-    it could not begin, and why.
+    Exit code: 0; 1 if trades were refused or had no answer at the end, if a replay could read no row, or if a
+    file or disk broke it off; 2 if it could not begin, and why.
     """
     try:
         settings = GeneratorSettings.read(
             **{name: value for name, value in knobs.items() if value is not None}
         )
+        logs = LogSettings.read()
     except BadSettings as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     metrics = GeneratorMetrics()
     with show_progress(progress) as show_to_user:
-        logs = LogSettings.read()
         configure_logs(logs.log_level, logs.log_format)
 
         def show(report: Report) -> None:
@@ -88,6 +89,9 @@ def generate(
         except (BadSymbols, BadFile, BadCredentials, OSError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
+        except BrokenOff as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
     if totals.is_wrong:
         raise typer.Exit(1)
 

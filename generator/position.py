@@ -1,5 +1,6 @@
 """How far a replay came, in a small file: which blocks need not be sent again."""
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ import msgspec
 from generator.files import BadFile
 
 SAVE_EVERY_S: Final = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 class _Saved(msgspec.Struct):
@@ -26,13 +29,14 @@ class Position:
     """
 
     def __init__(self, path: Path | None, source: str, sink: str) -> None:
-        """Raises BadFile when the file there is of another replay."""
+        """Raises BadFile when the file there is of another replay, OSError when it cannot be written."""
         self.blocks = 0
         self._path = path
         self._source, self._sink = source, sink
         self._ahead: set[int] = set()  # taken out of order: never more than are in flight
         self._first_refused = sys.maxsize
         self._saved_s = time.monotonic()
+        self._is_behind = False  # the last try to save it failed
         if path is not None and path.exists():
             self.blocks = self._load(path)
         self.save()  # a place that cannot be written to shows before anything is sent
@@ -47,15 +51,29 @@ class Position:
             self._ahead.remove(self.blocks)
             self.blocks += 1
         if time.monotonic() - self._saved_s >= SAVE_EVERY_S:
-            self.save()
+            self._try_to_save()
 
     def save(self) -> None:
+        """Raises OSError."""
         self._saved_s = time.monotonic()
         if self._path is None:
             return
         new = self._path.with_name(self._path.name + ".new")
         new.write_bytes(msgspec.json.encode(_Saved(self._source, self._sink, self.blocks)))
         new.replace(self._path)  # in one step: a kill leaves the old one or the new one
+
+    def _try_to_save(self) -> None:
+        """It may lag behind, so a disk that is full for a while is no reason to end the run."""
+        try:
+            self.save()
+        except OSError as error:
+            if not self._is_behind:
+                logger.warning("state of the replay not written, trying again", extra={"why": str(error)})
+            self._is_behind = True
+        else:
+            if self._is_behind:
+                logger.info("state of the replay is written again")
+            self._is_behind = False
 
     def _load(self, path: Path) -> int:
         try:

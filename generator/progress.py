@@ -1,6 +1,8 @@
 """How far a run is, once a second: JSON lines for a program, a bar for a terminal, or entries in the log."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -39,10 +41,19 @@ def show_progress(form: Progress) -> AbstractContextManager[Show]:
 
 @contextmanager
 def json_lines() -> Iterator[Show]:
-    """One JSON object a line on standard output; the last one has `"final": true`."""
+    """One JSON object a line on standard output; the last one has `"final": true`.
+
+    `show` raises BrokenPipeError, once, when nobody reads them any more.
+    """
 
     def show(report: Report) -> None:
-        print(msgspec.json.encode(report).decode(), flush=True)
+        try:
+            print(msgspec.json.encode(report).decode(), flush=True)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())  # what is still to be flushed, at the latest at the exit
+            os.close(nowhere)
+            raise
 
     yield show
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import uvloop
 
@@ -21,7 +21,7 @@ from generator.files import fingerprint, open_file
 from generator.position import Position
 from generator.progress import Report, Show
 from generator.rows import TimestampUnit, TradeFile
-from generator.run import transfer
+from generator.run import BrokenOff, transfer
 from generator.send import Outgoing, Totals
 from runtime.settings import GeneratorSettings
 from trades.codec import TRADE_BATCH
@@ -123,15 +123,17 @@ def name_source(digest: str, unit: TimestampUnit | None) -> str:
 
 
 def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> Totals:
-    """Send the trades of a file to K_SINK. Raises BadFile before anything is sent."""
+    """Send the trades of a file to K_SINK.
+
+    Raises BadFile, BadCredentials and OSError before anything is sent, BrokenOff after that.
+    """
     digest, size_bytes = fingerprint(options.path)
     source = name_source(digest, options.timestamp_unit)
     position = Position(options.state_path, source, settings.k_sink)
     control = Control()
     with ExitStack() as stack:
         file = TradeFile(stack.enter_context(open_file(options.path)), size_bytes, options.timestamp_unit)
-        output = stack.enter_context(options.bad_rows_path.open("wb")) if options.bad_rows_path else None
-        bad_rows = BadRows(output)
+        bad_rows = BadRows(_open_output(stack, options.bad_rows_path))
         blocks = cut_blocks(file, rows_per_block(size_bytes), position.blocks, bad_rows)
         common = attributes(source, TRADE_BATCH, settings.schema_base_url)
         feed = ReplayFeed(file, blocks, common, options.speed, control, position, bad_rows)
@@ -139,6 +141,20 @@ def replay(settings: GeneratorSettings, options: ReplayOptions, show: Show) -> T
         try:
             totals = uvloop.run(transfer(feed, settings, control, show))
         finally:
-            position.save()
+            _save_last(position)
     totals.bad_rows = bad_rows.count
     return totals
+
+
+def _open_output(stack: ExitStack, path: Path | None) -> IO[bytes] | None:
+    """Without a buffer: a full disk shows at the row that it has no room for, not after the end."""
+    return stack.enter_context(path.open("wb", buffering=0)) if path else None
+
+
+def _save_last(position: Position) -> None:
+    try:
+        position.save()
+    except OSError as error:
+        raise BrokenOff(
+            f"how far it came is not in the state file, so that the next run sends this again: {error}"
+        ) from None

@@ -22,6 +22,10 @@ REPORT_EVERY_S: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
+class BrokenOff(Exception):
+    """The run ended before its time, or what it should leave behind is not there; the message says why."""
+
+
 class Feed(Protocol):
     """Where events come from."""
 
@@ -51,7 +55,7 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
 
     A feed is asked only when a sender is free, so while the broker is away no event is made that would have
     to be kept. After a stop it waits DRAIN_TIMEOUT_MS for answers; what is then unanswered counts as unknown.
-    Raises BadCredentials before anything is sent.
+    Raises BadCredentials before anything is sent, BrokenOff when a file could not be read or written.
     """
     async with Sender(
         timeout_ms=settings.send_timeout_ms,
@@ -59,24 +63,36 @@ async def transfer(feed: Feed, settings: GeneratorSettings, control: Control, sh
     ) as sender:
         tracer = make_tracer("generator")
         courier = Courier(sender, settings.k_sink, settings.max_in_flight, tracer)
-        turn = asyncio.Lock()
         reporter = _Reporter(feed, courier.totals, control, show)
         with control.signals():
-            async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(reporter.every_second())]
-                if settings.pause_file:
-                    helpers.append(group.create_task(control.watch_file(Path(settings.pause_file))))
-                workers = [
-                    group.create_task(_work(feed, courier, turn)) for _ in range(settings.max_in_flight)
-                ]
-                helpers.append(group.create_task(_give_up(workers, control, settings.drain_timeout_ms)))
-                await asyncio.wait(workers)
-                for helper in helpers:
-                    helper.cancel()
-    reporter.final()
+            failed = await _carry(feed, settings, control, courier, reporter)
+    reporter.final(failed)
     if tracer:
         await asyncio.to_thread(tracer.close)
+    if failed is not None:
+        raise BrokenOff(f"broken off: {failed}")
     return courier.totals
+
+
+async def _carry(
+    feed: Feed, settings: GeneratorSettings, control: Control, courier: Courier, reporter: "_Reporter"
+) -> Exception | None:
+    """Until the feed's end or a stop; what ended it, if that was trouble with a file."""
+    turn = asyncio.Lock()
+    failed = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(reporter.every_second())]
+            if settings.pause_file:
+                helpers.append(group.create_task(control.watch_file(Path(settings.pause_file))))
+            workers = [group.create_task(_work(feed, courier, turn)) for _ in range(settings.max_in_flight)]
+            helpers.append(group.create_task(_give_up(workers, control, settings.drain_timeout_ms)))
+            await asyncio.wait(workers)
+            for helper in helpers:
+                helper.cancel()
+    except* OSError as errors:
+        failed = errors.exceptions[0]
+    return failed
 
 
 def _credentials(settings: SinkSettings) -> Credentials:
@@ -116,16 +132,17 @@ class _Reporter:
         while True:
             await asyncio.sleep(REPORT_EVERY_S)
             now_s = time.monotonic()
-            self._show(self._report((self._totals.accepted_trades - taken) / (now_s - at_s)))
+            self._tell(self._report((self._totals.accepted_trades - taken) / (now_s - at_s)))
             taken, at_s = self._totals.accepted_trades, now_s
 
-    def final(self) -> None:
+    def final(self, failed: Exception | None) -> None:
         """The rate of the last report is that of the whole run, without its pauses."""
         totals, seconds = self._totals, self._control.now_s() - self._started_s
         report = self._report(totals.accepted_trades / seconds)
-        self._show({**report, "unknown_trades": totals.unknown_trades, "final": True})
+        self._tell({**report, "unknown_trades": totals.unknown_trades, "final": True})
+        end = self._feed.end if not totals.unknown_trades else "stopped without all answers"
         logger.info(
-            self._feed.end if not totals.unknown_trades else "stopped without all answers",
+            end if failed is None else "broken off",
             extra={
                 "sent_trades": totals.sent_trades,
                 "accepted_trades": totals.accepted_trades,
@@ -136,6 +153,12 @@ class _Reporter:
                 **self._feed.report(),
             },
         )
+
+    def _tell(self, report: Report) -> None:
+        try:
+            self._show(report)
+        except BrokenPipeError:  # whoever reads it has gone, as `head -1` does, and wants no more
+            self._control.stop()
 
     def _report(self, achieved_per_s: float) -> Report:
         totals = self._totals

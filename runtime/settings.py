@@ -4,71 +4,26 @@ Each class is one concern; a field's name in capitals is its environment variabl
 table is checked against these classes.
 """
 
-import os
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Meta
 
-
-class BadSettings(ValueError):
-    """A variable has a value that its setting does not take; the message names both, and what is taken."""
-
-
-class Secret(str):
-    """A password: shown to nobody who prints the settings that hold it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('…')"
-
-
-class About(NamedTuple):
-    """One setting, for help and documentation."""
-
-    name: str
-    type: Any
-    default: Any
-    description: str
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Called, the defaults and what is given. `read` is for where a process starts."""
-
-    @classmethod
-    def read(cls, **given: Any) -> Self:
-        """What the environment says, and what is given instead of it. Raises BadSettings."""
-        said = {
-            name: os.environ[name.upper()] for name in cls.__struct_fields__ if name.upper() in os.environ
-        }
-        values = said | given
-        try:
-            return msgspec.convert(values, cls, strict=False, dec_hook=lambda kind, value: kind(value))
-        except msgspec.ValidationError as error:
-            raise BadSettings(_explain(cls, values, str(error))) from None
-
-    @classmethod
-    def about(cls) -> tuple[About, ...]:
-        """Each setting of this class."""
-        return tuple(
-            About(one.name, one.type.__origin__, one.default, one.type.__metadata__[-1])
-            for one in msgspec.structs.fields(cls)
-        )
-
-
-def _explain(settings: type[Settings], values: Mapping[str, Any], message: str) -> str:
-    """msgspec says "Expected `int` >= 1 - at `$.symbols`"; readers know the variable, not the code."""
-    problem, _, path = message.partition(" - at ")
-    for one in settings.about():
-        if path == f"`$.{one.name}`":
-            problem = problem.partition(", got ")[0]  # a variable is always text
-            return f"{one.name.upper()}={values[one.name]}: {problem} ({one.description})"
-    return problem
-
+from runtime.reading import Secret, Settings
 
 _LONGEST_S = 315_360_000  # ten years: what an Aerospike server takes
+_LAST_PORT = 65_535
+
+
+def _is_http_url(url: str) -> bool:
+    """Whether a request can go there: to what is none, an event would be sent again and again."""
+    if not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number or out of range, or half an IPv6 address
+        return False
 
 
 class StoreSettings(Settings, frozen=True):
@@ -152,9 +107,9 @@ class SinkSettings(Settings, frozen=True):
 class GeneratorSettings(Settings, frozen=True):
     """What the generator sends, how fast, and where to."""
 
-    k_sink: Annotated[
-        str, Meta(pattern="^https?://"), "where events go; on a cluster a SinkBinding sets it"
-    ] = "http://127.0.0.1:8081/tradewind/default"
+    k_sink: Annotated[str, "where events go; on a cluster a SinkBinding sets it"] = (
+        "http://127.0.0.1:8081/tradewind/default"
+    )
     profile: Annotated[Literal["nasdaq", "abc"], "symbols, their first prices and volumes"] = "nasdaq"
     symbols: Annotated[int, Meta(ge=0), "how many symbols trade; 0: all of them"] = 0
     symbols_file: Annotated[
@@ -219,6 +174,12 @@ class GeneratorSettings(Settings, frozen=True):
     ] = ""
 
     def __post_init__(self) -> None:
+        if not _is_http_url(self.k_sink):
+            raise ValueError(
+                f"K_SINK={self.k_sink}: write http://HOST:PORT/PATH, or https, with a port up to 65535"
+            )
+        if self.metrics_address and int(self.metrics_address.rpartition(":")[2]) > _LAST_PORT:
+            raise ValueError(f"METRICS_ADDRESS={self.metrics_address}: a port is at most {_LAST_PORT}")
         if bool(self.iterations_per_second) != bool(self.trades_per_iteration):
             raise ValueError("set ITERATIONS_PER_SECOND and TRADES_PER_ITERATION together, or neither")
         if self.run_id and (self.seed is None or self.start_time_ms is None):

@@ -3,10 +3,13 @@ Trigger by the broker.
 """
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +22,7 @@ from tradewind.trigger import NAMESPACE, Trigger
 
 START_DEADLINE_S = 60.0
 TRIGGER_DEADLINE_S = 10.0  # the broker reads its map again each second
+MAX_SAID = 16_384  # characters of what a file says when it can't be loaded
 _POLL_S = 0.1
 
 
@@ -30,16 +34,34 @@ def try_loading(source: Path, target: str, environment: Mapping[str, str]) -> No
     """Load the file as functions-framework will, in a process that ends: what is wrong is said at once, and a
     function that runs is not stopped for one that can't. Raises CannotAttach.
     """
-    script = "import sys, functions_framework; functions_framework.create_app(*sys.argv[1:])"
-    tried = subprocess.run(  # noqa: S603 - the user's own file is what is to run
-        [sys.executable, "-P", "-c", script, target, str(source)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
+    script = (
+        "import os, sys, functions_framework; functions_framework.create_app(*sys.argv[1:]); "
+        "os._exit(0)"  # a thread that the file started would keep it
     )
-    if tried.returncode:
-        raise CannotAttach(f"{source} can't be loaded:\n{tried.stderr.strip()}")
+    with tempfile.TemporaryFile() as said:  # no pipe, which a process that the file started would keep open
+        tried = subprocess.Popen(  # noqa: S603 - the user's own file is what is to run
+            [sys.executable, "-P", "-c", script, target, str(source)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            problem = f"{source} can't be loaded:" if tried.wait(START_DEADLINE_S) else ""
+        except subprocess.TimeoutExpired:
+            problem = (
+                f"{source} was not loaded within {START_DEADLINE_S:g} s: "
+                "move what takes long, or waits, from the file's top level into the function"
+            )
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(tried.pid, signal.SIGKILL)
+            tried.wait()
+        if problem:
+            said.seek(0)
+            text = said.read().decode("utf-8", "replace").strip()[-MAX_SAID:]
+            raise CannotAttach(f"{problem}\n{text}".rstrip())
 
 
 def bring_up(run: Run, wish: Attachment, trigger: Trigger) -> str:

@@ -1,12 +1,17 @@
 """The command `tradewind`: its commands, each from a module of its own."""
 
-import typer
+from typing import Any
 
+import typer
+from typer.core import TyperGroup
+
+from runtime.reading import BadSettings
 from tradewind import dlq
 from tradewind.attach import attach, detach
 from tradewind.deploy import deploy
 from tradewind.events import events
 from tradewind.generate import PASS_ON, generate
+from tradewind.options import fail
 from tradewind.query import query
 from tradewind.repair import repair
 from tradewind.reshard import reshard
@@ -16,8 +21,20 @@ from tradewind.up import up
 from tradewind.verify import verify
 from tradewind.watch import watch
 
+
+class Commands(TyperGroup):
+    """Whichever of them reads settings, a wrong one is said in the same way."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BadSettings as error:
+            fail(f"tradewind {ctx.invoked_subcommand}: {error}")
+
+
 app = typer.Typer(
     name="tradewind",
+    cls=Commands,
     help="Event functions on trades: run the pipeline, send to it, ask it, check it. "
     "Begin with `tradewind up`, and `tradewind query` in another terminal.",
     epilog="Exit codes: 0 done; 1 done, but something is wrong (each command says what); 2 could not begin.",

@@ -95,9 +95,18 @@ class DataFolder:
                     self._run_file.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove what a pipeline leaves behind, and only that: a mistyped --data costs nothing else."""
+        """Remove what a pipeline leaves behind, and only that: a mistyped --data costs nothing else.
+
+        Raises FolderUnusable when something would stay.
+        """
         for name in ("store", "broker", "logs", "attached", "monitoring"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+            try:
+                _remove(self.path / name)
+            except OSError as error:
+                raise FolderUnusable(
+                    f"{error.filename or self.path / name} can't be removed, so --fresh would keep old data: "
+                    f"{error.strerror}. Mend that, or give another: --data FOLDER"
+                ) from None
 
     def write_run(self, run: Run) -> None:
         """Replace `run.json` in one step, so that a reader never sees half of it."""
@@ -135,6 +144,20 @@ class DataFolder:
             f"{self.path} is in use by another `tradewind up`{who}. "
             "Stop that one, or give this one a folder of its own: --data FOLDER"
         )
+
+
+def _remove(path: Path) -> None:
+    """With all that is in it; what leads to another disk is emptied and stays. Raises OSError."""
+    if not path.exists():
+        return
+    if not path.is_symlink() and not path.is_mount():
+        shutil.rmtree(path)
+        return
+    for each in path.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def _locks(file: IO[bytes]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.settings import ALL_SETTINGS, GeneratorSettings
 from tradewind.attachment import Attachment
 from tradewind.folder import DataFolder
 
@@ -115,6 +116,19 @@ def _binds(probe: socket.socket, port: int) -> bool:
             return False
         raise
     return True
+
+
+def check_settings(generator: Mapping[str, str] | None) -> None:
+    """Say now what each program would find wrong in the environment. Raises BadSettings.
+
+    `generator`: the settings that it is given, which come before the environment's; None: it does not run.
+    """
+    for settings in ALL_SETTINGS:
+        if settings is not GeneratorSettings:
+            settings.read()
+    if generator is not None:
+        given = {name.lower(): value for name, value in generator.items()}
+        GeneratorSettings.read(k_sink=GeneratorSettings().k_sink, **given)
 
 
 def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Program]:

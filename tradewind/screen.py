@@ -1,6 +1,9 @@
 """What `tradewind up` shows: a live table on a terminal, else a line every few seconds; totals at the end."""
 
+import os
+import sys
 from types import TracebackType
+from typing import IO, Any, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,6 +15,42 @@ from tradewind.snapshot import ProcessRow, Snapshot
 from tradewind.totals import Totals
 
 _STYLES = {State.READY: "green", State.FINISHED: "green", State.SILENT: "bold red", State.FAILED: "bold red"}
+
+
+class WhileRead:
+    """A file for as long as somebody reads it: what is written after that goes nowhere.
+
+    A run must end in order when its terminal is closed, and go on when `| head` has had enough.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError:
+            self._lead_nowhere()
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError:
+            self._lead_nowhere()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def _lead_nowhere(self) -> None:
+        """The descriptor, so that what is left in the file's buffer has somewhere to go, too."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._file.fileno())
+        os.close(nowhere)
+
+
+def make_console() -> Console:
+    """On standard output."""
+    return Console(file=cast(IO[str], WhileRead(sys.stdout)))
 
 
 class PlainScreen:

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console
@@ -24,6 +23,7 @@ from tradewind.program import (
     PortBusy,
     Ports,
     attached_program,
+    check_settings,
     choose_ports,
     generator_program,
     next_free,
@@ -32,6 +32,7 @@ from tradewind.program import (
 )
 from tradewind.screen import LiveScreen, PlainScreen, totals_table
 from tradewind.snapshot import Snapshot
+from tradewind.stops import Stops
 from tradewind.totals import Totals
 
 LEDGER_TRIES = 10
@@ -52,29 +53,6 @@ class Wishes:
     monitoring: bool = False
 
 
-class Stops:
-    """SIGINT, SIGTERM and SIGHUP: the first asks to stop, the second not to wait."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.again = asyncio.Event()
-
-    def _stop(self) -> None:
-        (self.again if self.asked.is_set() else self.asked).set()
-
-    @contextlib.contextmanager
-    def heeded(self) -> Iterator["Stops"]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, self._stop)
-        try:
-            yield self
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-
 def supervise(wishes: Wishes, console: Console) -> int:
     """Run the pipeline until it is asked to stop. Returns the exit code."""
     try:
@@ -86,6 +64,7 @@ def supervise(wishes: Wishes, console: Console) -> int:
 
 
 async def _supervise(wishes: Wishes, console: Console) -> int:
+    check_settings(wishes.generator)
     open_url(wishes.store or wishes.folder.store_url).close()  # connects to nothing, but knows a wrong URL
     if wishes.fresh:
         wishes.folder.clear()

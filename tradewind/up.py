@@ -61,9 +61,8 @@ def up(
 
     Exit code: 0; 1 if a process died too often or the totals do not add up; 2 if it could not begin.
     """
-    from rich.console import Console
-
     from tradewind.folder import DataFolder
+    from tradewind.screen import make_console
     from tradewind.supervise import Wishes, supervise
 
     settings = {
@@ -73,11 +72,7 @@ def up(
         "SYMBOLS": symbols,
         "SEED": seed,
     }
-    given = {
-        name: f"{value:g}" if isinstance(value, float) else str(value)
-        for name, value in settings.items()
-        if value is not None
-    }
+    given = {name: str(value) for name, value in settings.items() if value is not None}
     wishes = Wishes(
         DataFolder(data),
         store,
@@ -88,4 +83,4 @@ def up(
         given if generator else None,
         monitoring,
     )
-    raise typer.Exit(supervise(wishes, Console()))
+    raise typer.Exit(supervise(wishes, make_console()))

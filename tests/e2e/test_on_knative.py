@@ -6,12 +6,13 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import FUNCTIONS, OVERLAYS, Cluster
+from tradewind.cluster.kubectl import KubectlFailed
 from tradewind.cluster.standing import standing
 from tradewind.verify import EVENT_FAULTS
 
@@ -112,6 +113,18 @@ def accepted(output: str) -> int:
     return int(json.loads(output.strip().splitlines()[-1])["accepted_trades"])
 
 
+# Run in the pod: ends the generators there, which kubectl leaves behind when it is killed.
+END_GENERATORS = """
+import os, pathlib, signal
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        if b"\\0generator\\0" in (process / "cmdline").read_bytes():
+            os.kill(int(process.name), signal.SIGTERM)
+    except OSError:
+        pass  # it has ended
+"""
+
+
 @contextmanager
 def running(cluster: Cluster, command: list[str]) -> Iterator["subprocess.Popen[str]"]:
     started = subprocess.Popen(
@@ -123,6 +136,9 @@ def running(cluster: Cluster, command: list[str]) -> Iterator["subprocess.Popen[
     try:
         yield started
     finally:
+        if started.poll() is None:  # a test that failed
+            with suppress(KubectlFailed):
+                cluster.execute("python", "-c", END_GENERATORS, timeout_s=30)
         started.kill()
         started.wait()
         if started.stdout and not started.stdout.closed:

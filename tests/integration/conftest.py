@@ -1,5 +1,6 @@
 """`tradewind up` as a process, on ports and in a folder of its own."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -41,6 +43,12 @@ def run(*arguments: str, data: Path, within: Sequence[str] = ()) -> subprocess.C
     )
 
 
+def own_terminal() -> None:
+    """In the process that is to begin: standard output is its controlling terminal."""
+    os.setsid()
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -49,18 +57,24 @@ def is_alive(pid: int) -> bool:
 
 
 class Up:
-    """A running `tradewind up`; its output goes to a file, as it would be read afterwards."""
+    """A running `tradewind up`; its output goes to a file, as it would be read afterwards.
 
-    def __init__(self, data: Path, *arguments: str, within: Sequence[str] = ()) -> None:
+    `output`: a terminal, which is its own then, or a pipe, in place of the file.
+    """
+
+    def __init__(
+        self, data: Path, *arguments: str, within: Sequence[str] = (), output: int | None = None
+    ) -> None:
         self.data = data
         self.port = free_port()
         self._output = data.with_suffix(".out")
         ports = ("--port", str(self.port))
-        with self._output.open("w") as output:
+        with self._output.open("w") as file:
             self.process = subprocess.Popen(
                 [*within, *TRADEWIND, "up", "--data", str(data), *ports, *arguments],
-                stdout=output,
+                stdout=file if output is None else output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=own_terminal if output is not None and os.isatty(output) else None,
             )
 
     @property
@@ -116,8 +130,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     """`start("--for", "5s")`: in a folder that stays the same within a test. Whatever still runs is ended."""
     started: list[Up] = []
 
-    def make(*arguments: str) -> Up:
-        started.append(Up(tmp_path / "data", *arguments))
+    def make(*arguments: str, output: int | None = None) -> Up:
+        started.append(Up(tmp_path / "data", *arguments, output=output))
         return started[-1]
 
     yield make

@@ -320,6 +320,19 @@ async def test_the_first_trade_and_each_hundred_thousandth_are_logged(broker, si
             assert not {"ticker", "price", "volume"} & set(entry)
 
 
+async def test_who_reads_its_progress_no_longer_ends_it_in_order(broker, sink):
+    """`python -m generator --progress json | head -1`"""
+    broker.delay_s = 0.01
+    async with process(sink, TRADES_PER_SECOND="1000") as child:
+        await next_report(child, lambda report: report["accepted_trades"] > 0)
+        child._transport.get_pipe_transport(1).close()
+        log = (await child.stderr.read()).decode().splitlines()
+        assert await child.wait() == 0, log
+    end = json.loads(log[-1])
+    assert end["event"] == "market closed"
+    assert end["sent_trades"] == end["accepted_trades"] == sum(map(len, broker.trades.values()))
+
+
 def by_id(item):
     (_, id_), _ = item
     return int(id_)
@@ -367,6 +380,20 @@ async def test_rows_that_cannot_be_read_are_told_and_left_out(broker, sink, tmp_
     assert [json.loads(entry)["line"] for entry in bad_path.read_text().splitlines()] == [9, 252]
     volumes = {trade.volume for trades in broker.trades.values() for trade in trades}
     assert volumes == set(range(1, 301)) - {8, 251}
+
+
+async def test_a_replay_whose_bad_rows_have_no_room_says_so_and_goes_on_later(broker, sink, tmp_path):
+    rows = write_csv(tmp_path / "trades.csv", 5_000, bad={4_000}).count("\n") - 2
+    arguments = ("--replay", str(tmp_path / "trades.csv"), "--state", str(tmp_path / "state"))
+    async with process(sink, *arguments, "--bad-rows", "/dev/full") as child:
+        out, err = await child.communicate()
+    assert child.returncode == 1
+    assert err.decode().splitlines()[-1].startswith("broken off: [Errno 28] No space left on device")
+    assert "Traceback" not in err.decode()
+    assert json.loads(out.splitlines()[-1])["final"] is True
+    code, _, _ = await finish(sink, *arguments)
+    assert code == 0
+    assert sum(map(len, broker.trades.values())) == rows
 
 
 async def test_a_replay_that_was_killed_goes_on(broker, sink, tmp_path):

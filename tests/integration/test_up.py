@@ -1,7 +1,9 @@
 """The whole pipeline as a user starts it: real processes, a real store, and some of them killed."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import socket
 import time
@@ -27,6 +29,22 @@ def assert_adds_up(up: Up) -> None:
     report = json.loads(verified.stdout)
     assert report["differences"] == {}
     assert report["trades"] == totals["stored"]
+
+
+def assert_ended_in_order(up: Up) -> None:
+    """When nobody saw its totals."""
+    assert "market closed" in (up.data / "logs" / "generator.log").read_text()
+    verified = run("verify", "--json", data=up.data)
+    assert verified.returncode == 0, verified.stdout
+    assert json.loads(verified.stdout)["trades"] > 0
+
+
+def read_on(terminal: int) -> bool:
+    """What is there to be read, so that its writer never waits."""
+    with contextlib.suppress(BlockingIOError):
+        while os.read(terminal, 65_536):
+            pass
+    return True
 
 
 @pytest.mark.timeout(180)
@@ -81,6 +99,35 @@ def test_a_signal_stops_everything_in_order(start: Start) -> None:
     assert not any(map(is_alive, pids))
     assert_adds_up(up)
     assert up.totals()["sent"] == up.totals()["accepted"] == up.totals()["stored"]
+
+
+@pytest.mark.timeout(120)
+def test_a_terminal_that_is_closed_stops_everything_in_order(start: Start) -> None:
+    ours, its = pty.openpty()
+    os.set_blocking(ours, False)
+    up = start("--fresh", output=its)
+    os.close(its)
+    up.until(lambda: read_on(ours) and up.counted, "trades are counted")
+    pids = [up.pid(name) for name in PROCESSES]
+    os.close(ours)  # the kernel sends SIGHUP, and a shell sends another, which is no wish to hurry
+    up.process.send_signal(signal.SIGHUP)
+    assert up.process.wait(60) == 0
+    assert not any(map(is_alive, pids))
+    assert_ended_in_order(up)
+
+
+@pytest.mark.timeout(120)
+def test_a_reader_who_goes_away_ends_nothing(start: Start) -> None:
+    """`tradewind up | head -1`"""
+    reader, writer = os.pipe()
+    up = start("--fresh", output=writer)
+    os.close(writer)
+    os.read(reader, 1)
+    os.close(reader)
+    up.until_counted()
+    up.until_counted(1_000)  # it has written since then
+    assert up.stop() == 0
+    assert_ended_in_order(up)
 
 
 @pytest.mark.timeout(120)

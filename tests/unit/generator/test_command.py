@@ -9,7 +9,8 @@ from generator.feed import choose_instruments, choose_pace
 from generator.market import ABC
 from generator.pacing import Pace
 from generator.progress import describe
-from runtime.settings import BadSettings, GeneratorSettings
+from runtime.reading import BadSettings
+from runtime.settings import GeneratorSettings
 
 app = typer.Typer()
 app.command()(generate)
@@ -53,6 +54,8 @@ def test_help_at_80_columns_has_every_name_whole(monkeypatch, capsys):
             "TRADES_PER_EVENT=1001: Expected `int` <= 1000 (most trades in one event",
         ),
         (["--k-sink", "broker:8080"], "K_SINK=broker:8080: "),
+        (["--k-sink", "http://broker:99999"], "K_SINK=http://broker:99999: "),
+        (["--metrics-address", "127.0.0.1:99999"], "METRICS_ADDRESS=127.0.0.1:99999: "),
         (["--iterations-per-second", "2"], "ITERATIONS_PER_SECOND and TRADES_PER_ITERATION together"),
         (["--run-id", "again"], "set SEED and START_TIME_MS too"),
         (["--run-id", "a/b"], "RUN_ID=a/b: "),
@@ -69,6 +72,12 @@ def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
     result = call(*arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_log_level_that_is_none_is_said():
+    result = call("--max-trades", "1", LOG_LEVEL="loud")
+    assert result.exit_code == 2
+    assert result.output.startswith("LOG_LEVEL=loud: ")
 
 
 def test_a_file_that_is_not_there_is_not_said_to_be_read(caplog):

@@ -1,5 +1,8 @@
 """Where a replay goes on."""
 
+import errno
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +36,28 @@ def test_it_is_kept_in_its_file(tmp_path):
         position.taken(number)
     position.save()
     assert Position(path, "source", "sink").blocks == 2
+
+
+def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("generator.position.SAVE_EVERY_S", 0)
+    path = tmp_path / "state"
+    position = Position(path, "source", "sink")
+    position.taken(0)
+
+    def is_full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full, caplog.at_level("INFO"):
+        full.setattr(Path, "write_bytes", is_full)
+        position.taken(1)
+        position.taken(2)
+        with pytest.raises(OSError, match="No space"):  # whoever saves at the end is told
+            position.save()
+    assert Position(path, "source", "sink").blocks == 1
+    with caplog.at_level("INFO"):
+        position.taken(3)
+    assert Position(path, "source", "sink").blocks == 4
+    assert [entry.levelname for entry in caplog.records] == ["WARNING", "INFO"]
 
 
 @pytest.mark.parametrize(("source", "sink"), [("another", "sink"), ("source", "another")])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.settings import Settings
+from runtime.reading import Settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"
 ROWS = re.findall(r"^\| .+ \| ([\d,]+) \| `([\w.]+)` \|$", PAGE.read_text(), re.MULTILINE)

@@ -1,6 +1,7 @@
 """What `tradewind attach` makes of a file, filters and names, and the files it leaves."""
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from eventing.broker.config import AddressMap, parse_broker, parse_trigger
 from tradewind import attachment
+from tradewind.attaching import try_loading
 from tradewind.attachment import Attachment, Attachments, CannotAttach, check_name, find_target
 from tradewind.cli import app
 from tradewind.folder import DataFolder
@@ -32,6 +34,30 @@ def test_the_target_of_a_file(tmp_path: Path, text: str, place: str, target: str
     file = tmp_path / "own.py"
     file.write_text(text)
     assert find_target(place.format(file)) == (file, target)
+
+
+LOADED = "from functions.event_function import event_function\nimport subprocess, threading, time\n"
+
+
+def test_a_file_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(LOADED + "time.sleep(60)\n")
+    monkeypatch.setattr("tradewind.attaching.START_DEADLINE_S", 3.0)
+    with pytest.raises(CannotAttach, match="was not loaded within 3 s"):
+        try_loading(file, "one", {})
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["subprocess.Popen(['sleep', '60'])", "threading.Thread(target=time.sleep, args=(60,)).start()"],
+    ids=["a process", "a thread"],
+)
+def test_what_a_file_starts_when_it_is_loaded_is_not_waited_for(tmp_path: Path, left: str) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(f"{LOADED}{left}\n{ONE}")
+    started_s = time.monotonic()
+    try_loading(file, "one", {})
+    assert time.monotonic() - started_s < 40
 
 
 def test_a_decorator_by_another_way_in(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from tests.unit.tradewind.canned import Server, call, runner
 from trades.stores.sqlite import SqliteStore
@@ -16,6 +17,8 @@ from trades.trade import Trade, TradeEvent
 from tradewind.attachment import Attachment, Attachments
 from tradewind.cli import app
 from tradewind.folder import DataFolder, Run
+from tradewind.program import check_settings
+from tradewind.supervise import Wishes
 
 ROW = {
     "ticker": "BRK.B",
@@ -63,18 +66,29 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     assert result.stdout.split() == ["typer"]
 
 
-COMMANDS = ("up", "generate", "send", "query", "verify", "repair", "dlq", "events")
+def commands(of: typer.Typer, *before: str) -> Iterator[tuple[str, ...]]:
+    """The words of each command, those of groups too."""
+    for each in of.registered_commands:
+        assert each.callback is not None
+        yield (*before, each.name or each.callback.__name__)
+    for group in of.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands(group.typer_instance, *before, str(group.name))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help(command: str) -> None:
-    assert command in call("--help")
-    assert "Usage: " in call(command, "--help")
+COMMANDS = list(commands(app))
 
 
-@pytest.mark.parametrize("command", ["up", "send", "query", "verify", "repair", "events"])
-def test_exit_codes_are_documented(command: str) -> None:
-    assert "Exit code: 0" in call(command, "--help")
+def test_all_commands_are_looked_at() -> None:
+    assert {("up",), ("generate",), ("dlq", "replay"), ("undeploy",)} < set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_has_help_and_says_its_exit_codes(command: tuple[str, ...]) -> None:
+    assert command[-1] in call(*command[:-1], "--help")
+    output = call(*command, "--help")
+    assert "Usage: " in output
+    assert "Exit code: 0" in output
 
 
 def test_generate_sends_to_the_pipeline_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -501,3 +515,52 @@ def test_up_says_that_a_store_is_none_before_it_starts_anything(tmp_path: Path) 
         "tradewind up: STORE=foo is no store: "
         "write sqlite:FOLDER, or aerospike://HOST:PORT with more hosts after commas\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"EVENT_RETENTION": "x"}, "EVENT_RETENTION=x: Expected `int`"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL=loud: Invalid enum value 'loud'"),
+        ({"PROFILE": "tokyo"}, "PROFILE=tokyo: Invalid enum value 'tokyo'"),
+        ({"QUEUE_MAX_EVENTS": "0"}, "QUEUE_MAX_EVENTS=0: Expected `int` >= 1"),
+    ],
+)
+def test_up_says_what_the_environment_has_wrong_before_it_starts_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], words: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    output = call("up", "--for", "1s", "--data", str(tmp_path / "data"), code=2)
+    assert output.startswith(f"tradewind up: {words}")
+    assert output.count("\n") == 1
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+@pytest.mark.parametrize(("rate", "told"), [("1234567", 1_234_567), ("0.1", 0.1), ("0", 0)])
+def test_up_hands_on_the_rate_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: str, told: float
+) -> None:
+    wishes: list[Wishes] = []
+    monkeypatch.setattr("tradewind.supervise.supervise", lambda wish, _: wishes.append(wish) or 0)
+    call("up", "--data", str(tmp_path), "--rate", rate)
+    assert wishes[0].generator is not None
+    assert float(wishes[0].generator["TRADES_PER_SECOND"]) == told
+
+
+def test_what_up_sets_itself_may_be_wrong_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SINK", "nowhere")
+    monkeypatch.setenv("PROFILE", "tokyo")
+    check_settings({"PROFILE": "abc"})
+    monkeypatch.setenv("TRADES_PER_SECOND", "many")
+    check_settings(None)
+
+
+@pytest.mark.parametrize("command", [("verify",), ("repair", "--dry-run"), ("reshard", "--to", "2")])
+def test_other_commands_say_it_too(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    store.read_stored_count()
+    monkeypatch.setenv("EVENT_RETENTION", "x")
+    where = ("--store", f"sqlite:{tmp_path / 'store'}", "--data", str(tmp_path / "none"))
+    assert f"tradewind {command[0]}: EVENT_RETENTION=x: " in call(*command, *where, code=2)

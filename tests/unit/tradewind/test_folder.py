@@ -1,5 +1,6 @@
 """The data folder: lock, run.json, logs."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -8,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tradewind.folder import DataFolder, FolderInUse, LogFile, Run, RunningProcess
+from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, LogFile, Run, RunningProcess
 
 RUN = Run(
     42,
@@ -82,6 +83,34 @@ def test_clearing_leaves_what_is_not_ours(tmp_path: Path) -> None:
         (tmp_path / name / "file").touch()
     folder.clear()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_clearing_empties_what_a_link_points_to_and_keeps_the_link(tmp_path: Path) -> None:
+    """A store on another disk."""
+    folder, disk = DataFolder(tmp_path / "data"), tmp_path / "disk"
+    folder.path.mkdir()
+    (disk / "deep").mkdir(parents=True)
+    for name in ("trades.db", "deep/file"):
+        (disk / name).touch()
+    (tmp_path / "thesis").touch()
+    (disk / "link").symlink_to(tmp_path / "thesis")
+    (folder.path / "store").symlink_to(disk)
+    folder.clear()
+    assert list(disk.iterdir()) == []
+    assert (folder.path / "store").resolve() == disk
+    assert (tmp_path / "thesis").exists()
+
+
+def test_what_cannot_be_cleared_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "trades.db").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.unlink", refuse)
+    with pytest.raises(FolderUnusable, match=r"can't be removed.*: Permission denied\. .*--data FOLDER"):
+        DataFolder(tmp_path).clear()
 
 
 def test_a_broken_run_file_is_no_run(tmp_path: Path) -> None:
