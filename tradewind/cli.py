@@ -1,6 +1,7 @@
 """The command `tradewind`: its commands, each from a module of its own."""
 
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -32,6 +33,12 @@ class Commands(TyperGroup):
             fail(f"tradewind {ctx.invoked_subcommand}: {error}")
 
 
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tradewind {metadata.version('tradewind')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="tradewind",
     cls=Commands,
@@ -43,6 +50,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show it, and end."),
+    ] = False,
+) -> None:
+    """Options of the program, not of a command."""
+
+
 app.command()(up)
 app.command(context_settings=PASS_ON, add_help_option=False)(generate)
 app.command()(send)

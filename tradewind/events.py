@@ -50,7 +50,7 @@ def events(
 
     base = query_base(url, data)
     function = function and function.replace("-", "_")  # `trade-size` is the Trigger of `trade_size`
-    only = {"function": function, "verdict": verdict, "id": id_, "source": source}
+    only = {"function": function, "verdict": verdict and verdict.upper(), "id": id_, "source": source}
     query = {"limit": MAX_ROWS if follow else limit, **only}
     seen: dict[bytes, None] = {}
     try:

@@ -43,6 +43,7 @@ __all__ = [
     "Json",
     "QueryUrl",
     "StoreUrl",
+    "absolute",
     "data_option",
     "duration",
     "fail",
@@ -101,10 +102,11 @@ def store_url(store: str | None, data: Path) -> str:
 
 def is_store_of(run: Run, store: str | None) -> bool:
     """Whether a store asked for, however it is spelled, is that of a run. None asks for no other."""
-    return not store or _spell(store) == _spell(run.store)
+    return not store or absolute(store) == absolute(run.store)
 
 
-def _spell(store: str) -> str:
+def absolute(store: str) -> str:
+    """The URL of a store as it is the same in every folder."""
     scheme, _, place = store.partition(":")
     return f"sqlite:{Path(place).resolve()}" if scheme == "sqlite" and place else store.rstrip("/")
 

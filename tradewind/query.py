@@ -53,6 +53,10 @@ def query(
 
     if (trades or prices) and ticker is None:
         raise typer.BadParameter("--trades and --prices need a TICKER")
+    if trades and prices:
+        raise typer.BadParameter("--trades or --prices: one at a time")
+    if search and ticker:
+        raise typer.BadParameter("--search is of the list: give it, or a TICKER")
     base = query_base(url, data)
     parameters: dict[str, Any] = {"limit": limit}
     where = ["v1", "tickers", *([ticker] if ticker else [])]

@@ -18,6 +18,7 @@ from tradewind.leash import Leash
 from tradewind.ledger import Ledger, open_url, read_ledger
 from tradewind.monitor import Monitor
 from tradewind.monitoring import MISSING, USUAL_PORT, Monitoring, find_prometheus
+from tradewind.options import absolute
 from tradewind.pipeline import CannotStart, Pipeline, Plan
 from tradewind.program import (
     PortBusy,
@@ -160,7 +161,7 @@ def _monitoring(wishes: Wishes, ports: Ports, messages: list[str]) -> Monitoring
 
 def _plan(wishes: Wishes, ports: Ports, monitoring: Monitoring | None) -> Plan:
     folder = wishes.folder
-    store = wishes.store or folder.store_url
+    store = absolute(wishes.store or folder.store_url)  # commands may be called in another folder
     run = Run(
         pid=os.getpid(),
         started_ms=int(time.time() * 1000),

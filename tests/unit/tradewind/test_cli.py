@@ -79,6 +79,10 @@ def commands(of: typer.Typer, *before: str) -> Iterator[tuple[str, ...]]:
 COMMANDS = list(commands(app))
 
 
+def test_version() -> None:
+    assert call("--version").split()[0] == "tradewind"
+
+
 def test_all_commands_are_looked_at() -> None:
     assert {("up",), ("generate",), ("dlq", "replay"), ("undeploy",)} < set(COMMANDS)
 
@@ -136,6 +140,8 @@ def test_a_server_that_does_not_answer_is_named(data: str) -> None:
         (("up", "--for", "soon"), "not a duration"),
         (("up", "--port", "70000"), "--port"),
         (("query", "--trades"), "need a TICKER"),
+        (("query", "A", "--trades", "--prices"), "one at a time"),
+        (("query", "A", "--search", "x"), "give it, or a TICKER"),
         (("dlq", "replay"), "KEY, or --all"),
         (("dlq", "replay", "k", "--all"), "KEY, or --all"),
     ],
@@ -301,10 +307,13 @@ def test_events_oldest_first(server: Server, data: str) -> None:
     ]
 
 
-def test_events_of_a_function_are_found_by_the_name_of_its_trigger(server: Server, data: str) -> None:
+def test_events_are_found_by_the_name_of_the_trigger_and_a_verdict_in_any_case(
+    server: Server, data: str
+) -> None:
     server.answers["GET", "/v1/events"] = (200, {"events": []})
-    call("events", "--data", data, "--function", "trade-size")
-    assert server.asked[0][2]["function"] == ["trade_size"]
+    call("events", "--data", data, "--function", "trade-size", "--verdict", "conflict")
+    asked = server.asked[0][2]
+    assert (asked["function"], asked["verdict"]) == (["trade_size"], ["CONFLICT"])
 
 
 def test_detach_takes_the_name_of_the_function_too(server: Server, data: str) -> None:
