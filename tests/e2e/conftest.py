@@ -103,6 +103,11 @@ class Cluster:
         reply = self.ask(f"http://query.{self.namespace}.svc.cluster.local/v1/tickers/{ticker}/volume")
         return int(reply.json["volume"]) if reply.status == 200 else 0
 
+    def trades(self, ticker: str) -> int:
+        """How many of the ticker are stored, up to a page of them."""
+        reply = self.ask(f"http://query.{self.namespace}.svc.cluster.local/v1/tickers/{ticker}/trades")
+        return len(reply.json["trades"]) if reply.status == 200 else 0
+
     # Waiting
 
     def until(self, what: str, condition: Callable[[], Any], timeout_s: float) -> Any:

@@ -41,11 +41,29 @@ def wait_until_ready(
             return things
         if time.monotonic() >= ends_s:
             break
+        _wake_sink_bindings(kubectl, things)
         time.sleep(POLL_S)
     say("\nNot ready in the time of --timeout:")
     for line in _why(kubectl, things):
         say(f"  {line}")
     return None
+
+
+def _wake_sink_bindings(kubectl: Kubectl, things: list[dict[str, Any]]) -> None:
+    """Have the SinkBindings looked at again that missed their Broker's address (knative/eventing#9189).
+
+    One that was there before its Broker, as after `kubectl delete broker`, stays NoAddressable for ever,
+    although its subject has the address: any change of it helps.
+    """
+    if not all(standing(thing).ready for thing in things if thing["kind"] == "Broker"):
+        return
+    for each in map(standing, things):
+        if each.kind == "SinkBinding" and each.reason == "NoAddressable":
+            mark = f"tradewind/looked-at={time.time():.0f}"
+            try:
+                kubectl.run("annotate", "--overwrite", "sinkbindings.sources.knative.dev", each.name, mark)
+            except KubectlFailed:
+                return  # it goes on waiting, and says why in the end
 
 
 def _why(kubectl: Kubectl, things: list[dict[str, Any]]) -> list[str]:

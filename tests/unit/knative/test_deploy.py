@@ -281,6 +281,29 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_told_once(
     assert [line for line in said if "refused" in line] == ["  refused", "  refused"]
 
 
+@pytest.mark.parametrize("broker_ready", ["True", "Unknown"])
+def test_a_sink_binding_that_missed_its_brokers_address_is_woken(
+    broker_ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """knative/eventing#9189: only a change of it helps."""
+    binding = thing(
+        "SinkBinding",
+        "query",
+        condition("Ready", "False", "NoAddressable"),
+        api="sources.knative.dev/v1",
+    )
+    reach = Kubectl(None, "x")
+    asked: list[tuple[str, ...]] = []
+    things = [thing("Broker", "default", condition("Ready", broker_ready)), binding]
+    monkeypatch.setattr(reach, "get", lambda *_, **__: things)
+    monkeypatch.setattr(reach, "run", lambda *words, **_: asked.append(words))
+    monkeypatch.setattr("tradewind.cluster.rollout.POLL_S", 0.01)
+    said: list[str] = []
+    assert wait_until_ready(reach, things, time.monotonic() + 0.03, said.append) is None
+    woken = ("annotate", "--overwrite", "sinkbindings.sources.knative.dev", "query")
+    assert any(words[:4] == woken for words in asked) == (broker_ready == "True")
+
+
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
