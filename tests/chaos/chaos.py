@@ -191,7 +191,7 @@ class Chaos:
         taken = await asyncio.to_thread(read_taken, DataFolder(pipeline.data).broker_file, producer)
         account.problems += taken.problems + check_producer(taken, producer) + check_generators(taken)
         with closing(open_url(self._store)) as store:
-            account.problems += await asyncio.to_thread(check_store, taken, store, pipeline.functions)
+            account.problems += await asyncio.to_thread(check_store, taken, store)
         code, report = await asyncio.to_thread(pipeline.command, "verify", "--store", self._store)
         if code or report["differences"] or report["not_judged"]:
             account.problems.append(f"`tradewind verify`: {report}")

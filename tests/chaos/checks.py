@@ -18,6 +18,7 @@ from tests.chaos.producer import SOURCE, Producer
 from trades.codec import BadTrade, decode_event
 from trades.store import TradeStore
 from trades.trade import TradeEvent
+from tradewind.ledger import name_function
 
 FUNCTIONS = ("store-trade", "update-summary")
 MAX_DEAD_LETTERS = 1_000_000
@@ -119,9 +120,9 @@ def check_generators(taken: Taken) -> list[str]:
     ]
 
 
-def check_store(taken: Taken, store: TradeStore, functions: dict[str, str]) -> list[str]:
+def check_store(taken: Taken, store: TradeStore) -> list[str]:
     """Raw trades are those of the events taken; as many are counted (`verify` says whether rightly); each
-    refusal is a dead letter of both functions. `functions`: names by URL.
+    refusal is a dead letter of both functions.
     """
     counts: Counter[Identity] = Counter()
     hashes: Counter[Identity] = Counter()
@@ -139,15 +140,15 @@ def check_store(taken: Taken, store: TradeStore, functions: dict[str, str]) -> l
     expected = sum(content.trades for content in taken.events.values())
     if counted != expected:
         problems.append(f"{expected:,} trades were taken, {counted:,} are counted")
-    return problems + _check_dead_letters(taken, store, functions)
+    return problems + _check_dead_letters(taken, store)
 
 
-def _check_dead_letters(taken: Taken, store: TradeStore, functions: dict[str, str]) -> list[str]:
+def _check_dead_letters(taken: Taken, store: TradeStore) -> list[str]:
     letters = {
         (
             Identity(letter.attributes["source"], letter.attributes["id"]),
             letter.data,
-            functions.get(letter.destination.rstrip("/"), letter.destination),
+            name_function(letter.destination),
         ): letter
         for letter in store.read_dead_letters(MAX_DEAD_LETTERS)
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.schedule import SUPERVISOR
-from tests.chaos.victims import find_marked, find_process, read_run
+from tests.chaos.victims import find_marked, find_process
 from tradewind.client import Unreachable, ask
 
 TRADEWIND = (sys.executable, "-m", "tradewind.cli")
@@ -35,7 +35,6 @@ class Pipeline:
         self.data = data
         self.output = data.with_suffix(".out")
         self.starts = 0
-        self.functions: dict[str, str] = {}  # names by the URLs they ever had
         self._mark = f"CHAOS_RUN={uuid.uuid4().hex}"
         self._environment = {**os.environ, **environment, **dict([self._mark.split("=")])}
         query_port, broker_port = free_ports(2)
@@ -58,8 +57,6 @@ class Pipeline:
                 env=self._environment,
             )
         await self._until(lambda: b" sent " in self._said(before), READY_WITHIN_S, "everything is ready")
-        processes = read_run(self.data)["processes"]
-        self.functions |= {process["url"]: name for name, process in processes.items()}
 
     async def restart_if_killed(self) -> bool:
         """Start it again if its supervisor was killed, once nothing is left of it."""
