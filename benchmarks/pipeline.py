@@ -40,7 +40,7 @@ from benchmarks.report import compare, print_figures
 from benchmarks.stack import Stack
 from benchmarks.stores_at import BENCH_SETS, empty, server_port, store_url, verify
 from trades.store import EventNote
-from tradewind.ledger import open_url
+from tradewind.laptop.ledger import open_url
 
 SCENARIOS: Mapping[str, Mapping[str, str]] = {
     "uniform": {"SYMBOLS": "3000"},

@@ -40,7 +40,7 @@ from benchmarks.pipeline import MAX_NOTES, environ, prepare, run_folder, sent_ms
 from benchmarks.stack import Stack
 from benchmarks.stores_at import server_port, store_url, verify
 from trades.store import TradeStore
-from tradewind.ledger import open_url
+from tradewind.laptop.ledger import open_url
 
 LOOKERS = 32  # twice the query function's threads
 SAMPLE_S = 5.0

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.measure import Usage, children, free_port, pid_listening, read_usage
-from tradewind.folder import DataFolder
-from tradewind.program import FUNCTIONS, Ports, Program, generator_program, server_programs
-from tradewind.snapshot import Queue, queues_of
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.program import FUNCTIONS, Ports, Program, generator_program, server_programs
+from tradewind.laptop.snapshot import Queue, queues_of
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.02

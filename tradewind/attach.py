@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tradewind.attachment import Attachment, CannotAttach, check_name, find_target, name_of
+from tradewind.attached.attachment import Attachment, CannotAttach, check_name, find_target, name_of
 from tradewind.exits import BROKEN
 from tradewind.options import DEFAULT_DATA, Data, fail, running
 
@@ -47,9 +47,9 @@ def attach(
 
     Exit code: 0; 1 if it could not be attached, and why; 2 if no pipeline runs.
     """
-    from tradewind.attaching import bring_up, now_ms, try_loading
-    from tradewind.program import PARTS
-    from tradewind.trigger import as_yaml, make_trigger, parse_pairs
+    from tradewind.attached.startup import bring_up, now_ms, try_loading
+    from tradewind.attached.trigger import as_yaml, make_trigger, parse_pairs
+    from tradewind.laptop.program import PARTS
 
     try:
         source, target = find_target(place)
@@ -81,7 +81,7 @@ def detach(
 
     Exit code: 0; 1 if nothing is attached under this name; 2 if no pipeline runs.
     """
-    from tradewind.attaching import take_down
+    from tradewind.attached.startup import take_down
 
     name = name_of(name)
     try:

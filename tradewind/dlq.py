@@ -162,7 +162,7 @@ def _print_table(letters: list[dict[str, Any]], *, has_more: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tradewind.ledger import name_function
+    from tradewind.laptop.ledger import name_function
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("key", "received", "function", "type", "id", "status", "reason"):

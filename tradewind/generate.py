@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from tradewind.folder import DataFolder
+from tradewind.laptop.folder import DataFolder
 from tradewind.options import DEFAULT_DATA, Data
 
 PASS_ON = {

@@ -9,7 +9,7 @@ import typer
 
 from tradewind.durations import parse_duration
 from tradewind.exits import UNUSABLE
-from tradewind.folder import DEFAULT_DATA, DataFolder, Run
+from tradewind.laptop.folder import DEFAULT_DATA, DataFolder, Run
 from tradewind.words import printable
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tradewind.checking import Idle
+from tradewind.checks.repairs import MENDED, WOULD_MEND, CannotRepair, repair_store
+from tradewind.checks.tickers import Idle
 from tradewind.exits import BROKEN, FINE
 from tradewind.options import (
     DEFAULT_DATA,
@@ -20,7 +21,6 @@ from tradewind.options import (
     print_json,
     store_url,
 )
-from tradewind.repairing import MENDED, WOULD_MEND, CannotRepair, repair_store
 from tradewind.words import printable
 
 
@@ -49,10 +49,10 @@ def repair(
     Exit code: 0 all agrees now; 1 some were left alone; 2 could not begin.
     """
     from trades.store import StoreError
+    from tradewind.checks.tallies import NoRoom
     from tradewind.client import Unreachable
-    from tradewind.ledger import open_existing
+    from tradewind.laptop.ledger import open_existing
     from tradewind.progress import progress_bar
-    from tradewind.tallying import NoRoom
 
     try:
         with (
@@ -81,8 +81,8 @@ def _sum_up(report: dict[str, str], dry_run: bool) -> str:
 
 
 def _idle(store: str | None, data: Path, dry_run: bool, assume_idle: bool) -> Idle:
-    from tradewind.checking import idle_broker
-    from tradewind.folder import DataFolder
+    from tradewind.checks.tickers import idle_broker
+    from tradewind.laptop.folder import DataFolder
     from tradewind.verify import idle_or_quiet
 
     if assume_idle:

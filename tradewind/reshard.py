@@ -26,7 +26,7 @@ def reshard(
     Exit code: 0 done; 2 could not begin, or not end: run it again.
     """
     from trades.store import StoreError, StoreMisconfigured
-    from tradewind.ledger import open_existing
+    from tradewind.laptop.ledger import open_existing
     from tradewind.progress import progress_bar
 
     url = store_url(store, data)

@@ -61,9 +61,9 @@ def up(
 
     Exit code: 0; 1 if a process died too often or the totals do not add up; 2 if it could not begin.
     """
-    from tradewind.folder import DataFolder
-    from tradewind.screen import make_console
-    from tradewind.supervise import Wishes, supervise
+    from tradewind.laptop.folder import DataFolder
+    from tradewind.laptop.screen import make_console
+    from tradewind.laptop.supervise import Wishes, supervise
 
     settings = {
         "TRADES_PER_SECOND": rate,

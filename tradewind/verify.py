@@ -24,8 +24,8 @@ from tradewind.options import (
 from tradewind.words import plural, printable
 
 if TYPE_CHECKING:
-    from tradewind.checking import Found
-    from tradewind.checking_events import EventFaults, Faults
+    from tradewind.checks.events import EventFaults, Faults
+    from tradewind.checks.tickers import Found
 
 MAX_SHOWN = 50  # of the tickers that differ
 
@@ -41,11 +41,11 @@ def verify(*, store: StoreUrl = None, data: Data = DEFAULT_DATA, json: Json = Fa
     Exit code: 0 all agrees; 1 something does not, or changed too fast to be judged; 2 no store.
     """
     from trades.store import StoreError
-    from tradewind.checking import Checker
+    from tradewind.checks.tallies import NoRoom
+    from tradewind.checks.tickers import Checker
     from tradewind.client import Unreachable
-    from tradewind.ledger import open_existing
+    from tradewind.laptop.ledger import open_existing
     from tradewind.progress import progress_bar
-    from tradewind.tallying import NoRoom
 
     url = store_url(store, data)
     try:
@@ -180,8 +180,8 @@ def idle_or_quiet(store: str | None, data: Path) -> Callable[[], bool]:
     """
     import time
 
-    from tradewind.checking import idle_broker
-    from tradewind.folder import DataFolder
+    from tradewind.checks.tickers import idle_broker
+    from tradewind.laptop.folder import DataFolder
 
     run = DataFolder(data).find_running()
     if run is not None and is_store_of(run, store):

@@ -79,7 +79,7 @@ def _choose(
     ends_s: float,
 ) -> "Callable[[], Board]":
     from tradewind.cluster.local import local_board
-    from tradewind.folder import DataFolder
+    from tradewind.laptop.folder import DataFolder
 
     run = None if context or namespace else DataFolder(data).find_running()
     if run is not None:

@@ -17,8 +17,8 @@ from tests.chaos.producer import Producer, Sort
 from tests.chaos.schedule import PROCESSES, SERVER, Kind, make_schedule
 from tests.chaos.victims import Faults
 from tests.chaos.watch import CountedWatch
-from tradewind.folder import DataFolder
-from tradewind.ledger import open_url
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.ledger import open_url
 
 MAX_REFUSED_EVENTS = 400  # in a run: `up` looks at a thousand dead letters, two an event
 MAX_TAKEN = 10_000_000  # the broker keeps all it took, to be compared with

@@ -18,7 +18,7 @@ from tests.chaos.producer import SOURCE, Producer
 from trades.codec import BadTrade, decode_event
 from trades.store import TradeStore
 from trades.trade import TradeEvent
-from tradewind.ledger import name_function
+from tradewind.laptop.ledger import name_function
 
 FUNCTIONS = ("store-trade", "update-summary")
 MAX_DEAD_LETTERS = 1_000_000

@@ -10,8 +10,8 @@ import pytest
 from tests.chaos.chaos import Chaos, Wishes
 from tests.chaos.schedule import KILL_AGAIN_AFTER_S, PROCESSES, SERVER, Kind, make_schedule
 from trades.trade import Trade, TradeEvent
-from tradewind.folder import DataFolder
-from tradewind.ledger import open_url
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.ledger import open_url
 
 
 @pytest.mark.timeout(240)

@@ -10,10 +10,9 @@ from samples import make_event, make_events, make_trades, tally_one
 from trades.store import EventName, StoredClaim, TradeStore
 from trades.summary import tally_events
 from trades.trade import Trade, TradeEvent
-from tradewind import checking_events
-from tradewind.checking import Checker
-from tradewind.checking_events import EventCheck, EventFaults, Faults
-from tradewind.repairing import (
+from tradewind.checks import events as event_checks
+from tradewind.checks.events import EventCheck, EventFaults, Faults
+from tradewind.checks.repairs import (
     BEGUN,
     FINISHED,
     HAS_BEGUN,
@@ -22,6 +21,7 @@ from tradewind.repairing import (
     WOULD_SET,
     repair_store,
 )
+from tradewind.checks.tickers import Checker
 
 
 def idle() -> bool:
@@ -222,7 +222,7 @@ def test_what_comes_in_while_it_looks_is_judged_however_much_it_is(
     store: TradeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The events that are counted between the scans of claims and of trades."""
-    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 20)
+    monkeypatch.setattr(event_checks, "MAX_SUSPECTS", 20)
     events = make_events(1, 90)
     fill(store, events[:10])
     scan_claims = store.scan_claims
@@ -239,7 +239,7 @@ def test_what_comes_in_while_it_looks_is_judged_however_much_it_is(
 
 
 def test_too_many_that_are_wrong_are_said(store: TradeStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 20)
+    monkeypatch.setattr(event_checks, "MAX_SUSPECTS", 20)
     store.store_trades(make_events(1, 90))
     _, found = verify(store)
     assert (found.trades_without_claims.count, found.not_judged) == (20, 70)

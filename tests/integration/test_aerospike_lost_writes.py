@@ -8,9 +8,9 @@ from tests.aerospike_server import AerospikeServer
 from tests.integration.shop import Shop, check_counted, count_until_done, make_events
 from trades.store import Outcome, TradeStore
 from trades.trade import TradeEvent
-from tradewind.checking import Checker
-from tradewind.checking_events import EventFaults, Faults
-from tradewind.repairing import SET, repair_store
+from tradewind.checks.events import EventFaults, Faults
+from tradewind.checks.repairs import SET, repair_store
+from tradewind.checks.tickers import Checker
 
 pytestmark = pytest.mark.aerospike
 

@@ -14,9 +14,9 @@ from tests.integration.shop import Shop, check_counted, count_until_done, make_e
 from trades.store import DeadLetter, Outcome, StoreMisconfigured, StoreUnavailable, TradeStore
 from trades.stores.aerospike import AerospikeStore, Names
 from trades.trade import Trade, TradeEvent
-from tradewind.checking import Checker
-from tradewind.checking_events import Faults
-from tradewind.repairing import CannotRepair, repair_store
+from tradewind.checks.events import Faults
+from tradewind.checks.repairs import CannotRepair, repair_store
+from tradewind.checks.tickers import Checker
 
 pytestmark = pytest.mark.aerospike
 

@@ -30,7 +30,7 @@ from tests.integration.prometheus import (
     knative_numbers,
     quick_rules,
 )
-from tradewind.monitoring import make_config
+from tradewind.laptop.monitoring import make_config
 
 Start = Callable[..., Up]
 

@@ -10,7 +10,7 @@ from tests.simulation.world import TRIGGERS, World, is_refusal
 from trades.store import Outcome, StoredTrade, TradeStore
 from trades.summary import Tally, tally_events
 from trades.trade import Trade, TradeEvent
-from tradewind.repairing import SET, repair_store
+from tradewind.checks.repairs import SET, repair_store
 
 
 def check(world: World) -> None:

@@ -31,9 +31,9 @@ from tests.simulation.loop import Loop
 from tests.simulation.reader import Reader
 from trades.store import StoreError, TradeStore
 from trades.trade import TradeEvent
-from tradewind import checking, tallying
-from tradewind.repairing import repair_store
-from tradewind.snapshot import Queue
+from tradewind.checks import tallies, tickers
+from tradewind.checks.repairs import repair_store
+from tradewind.laptop.snapshot import Queue
 
 FUNCTIONS: dict[str, Callable[[TradeStore, Loop], Function]] = {
     "store-trade": StoreTrade,
@@ -211,7 +211,7 @@ class World:
         store.close()
 
     def _wait_until_idle(self) -> bool:
-        return checking.wait_for_rest(
+        return tickers.wait_for_rest(
             self._queues,
             clock=lambda: self.loop.now_ms / 1_000,
             sleep=lambda seconds: self.loop.pause(int(seconds * 1_000)),
@@ -253,7 +253,7 @@ def in_the_simulation() -> Iterator[None]:
     with (
         patch.object(group, "logger", Log()),
         patch.object(group, "Seldom", lambda: always),
-        patch.object(checking, "PAUSE_S", 0),
-        patch.object(tallying, "MAX_LEVELS", 1),
+        patch.object(tickers, "PAUSE_S", 0),
+        patch.object(tallies, "MAX_LEVELS", 1),
     ):
         yield

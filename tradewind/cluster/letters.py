@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from tradewind.cluster.mirror import Expired, SourceFailed
 from tradewind.cluster.standing import find_condition
-from tradewind.snapshot import StoreTotals
+from tradewind.laptop.snapshot import StoreTotals
 
 Object = Mapping[str, Any]
 T = TypeVar("T")

@@ -8,8 +8,8 @@ import msgspec
 from tradewind.client import Unreachable, ask
 from tradewind.cluster.board import Board, FunctionRow
 from tradewind.cluster.standing import Standing
-from tradewind.folder import Run, RunningProcess
-from tradewind.snapshot import Queue, StoreTotals, queues_of
+from tradewind.laptop.folder import Run, RunningProcess
+from tradewind.laptop.snapshot import Queue, StoreTotals, queues_of
 
 Ask = Callable[[str], bytes | None]  # a URL's body, None without a good answer
 TIMEOUT_S = 1.0  # of each, on this machine

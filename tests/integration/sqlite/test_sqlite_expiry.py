@@ -9,8 +9,8 @@ import pytest
 
 from trades.stores.sqlite import SqliteStore, expiry, raw_trades
 from trades.trade import Trade, TradeEvent
-from tradewind.checking import Checker
-from tradewind.repairing import CannotRepair, repair_store
+from tradewind.checks.repairs import CannotRepair, repair_store
+from tradewind.checks.tickers import Checker
 
 DAY_S = 86_400
 

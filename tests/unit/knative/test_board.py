@@ -21,7 +21,7 @@ from tradewind.cluster.mirror import Expired, Mirror, SourceFailed
 from tradewind.cluster.scaling import Scaling
 from tradewind.cluster.screen import MAX_BARS, board_view
 from tradewind.cluster.standing import Standing
-from tradewind.folder import Run, RunningProcess
+from tradewind.laptop.folder import Run, RunningProcess
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 5, 14, 30, 10, tzinfo=UTC)

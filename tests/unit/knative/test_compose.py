@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests.unit.knative.conftest import REPOSITORY
-from tradewind.folder import DataFolder
-from tradewind.program import FUNCTIONS, Ports, generator_program, server_programs
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.program import FUNCTIONS, Ports, generator_program, server_programs
 
 SERVICES = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]
 NOT_IN_A_CONTAINER = {"HOST"}  # of the image

@@ -16,7 +16,7 @@ from tradewind.cli import app
 from tradewind.cluster.api import Cluster
 from tradewind.cluster.mirror import SourceFailed
 from tradewind.cluster.scaling import Scaling
-from tradewind.folder import DataFolder, Run
+from tradewind.laptop.folder import DataFolder, Run
 
 AS_ONE_LINE = 1
 

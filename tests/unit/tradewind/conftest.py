@@ -8,7 +8,7 @@ import pytest
 from tests.unit.tradewind.canned import Server, serving
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
-from tradewind.folder import DataFolder, Run
+from tradewind.laptop.folder import DataFolder, Run
 
 Batch = Callable[..., TradeEvent]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tradewind.attached import AttachedFunctions
-from tradewind.attachment import Attachment, Attachments
-from tradewind.folder import DataFolder
-from tradewind.program import Program
+from tradewind.attached.attachment import Attachment, Attachments
+from tradewind.attached.keeper import AttachedFunctions
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.program import Program
 
 
 class Pipeline:

@@ -9,13 +9,13 @@ import yaml
 from typer.testing import CliRunner
 
 from eventing.broker.config import AddressMap, parse_broker, parse_trigger
-from tradewind import attachment
-from tradewind.attaching import try_loading
-from tradewind.attachment import Attachment, Attachments, CannotAttach, check_name, find_target
+from tradewind.attached import attachment
+from tradewind.attached.attachment import Attachment, Attachments, CannotAttach, check_name, find_target
+from tradewind.attached.startup import try_loading
+from tradewind.attached.trigger import as_yaml, make_trigger, parse_pairs
 from tradewind.cli import app
-from tradewind.folder import DataFolder
-from tradewind.program import PARTS, attached_program, choose_ports
-from tradewind.trigger import as_yaml, make_trigger, parse_pairs
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.program import PARTS, attached_program, choose_ports
 
 ONE = "from functions.event_function import event_function\n@event_function\ndef one(event): ...\n"
 TWO = ONE + "@event_function\nasync def two(event): ...\n"
@@ -42,7 +42,7 @@ LOADED = "from functions.event_function import event_function\nimport subprocess
 def test_a_file_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "own.py"
     file.write_text(LOADED + "time.sleep(60)\n")
-    monkeypatch.setattr("tradewind.attaching.START_DEADLINE_S", 3.0)
+    monkeypatch.setattr("tradewind.attached.startup.START_DEADLINE_S", 3.0)
     with pytest.raises(CannotAttach, match="was not loaded within 3 s"):
         try_loading(file, "one", {})
 

@@ -11,9 +11,9 @@ from trades.store import DeadLetter
 from trades.stores.sqlite import SqliteStore
 from trades.summary import Tally
 from trades.trade import Trade, TradeEvent
-from tradewind import checking_events
-from tradewind.checking import Checker
-from tradewind.repairing import MOVED, SET, SHARES, TOO_LARGE, TOO_MANY, WAITS, WOULD_SET, repair_store
+from tradewind.checks import events as event_checks
+from tradewind.checks.repairs import MOVED, SET, SHARES, TOO_LARGE, TOO_MANY, WAITS, WOULD_SET, repair_store
+from tradewind.checks.tickers import Checker
 
 Fill = Callable[[Sequence[TradeEvent]], None]
 Batch = Callable[..., TradeEvent]
@@ -200,7 +200,7 @@ def test_one_that_was_replayed_long_ago_does_not(store: SqliteStore, make_batch:
 def test_more_events_without_a_claim_than_fit_in_a_pass_are_claimed_pass_by_pass(
     store: SqliteStore, make_batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 3)
+    monkeypatch.setattr(event_checks, "MAX_SUSPECTS", 3)
     events = [make_batch(f"e{n}", Trade(f"T{n}", 20_000, 5, 9), Trade("ALL", 20_000, 5, 9)) for n in range(8)]
     store.store_trades(events)
     assert repair_store(store, idle) == dict.fromkeys(["ALL", *(f"T{n}" for n in range(8))], SET)
@@ -212,7 +212,7 @@ def test_no_ticker_is_set_while_events_without_a_claim_are_left_over(
     store: SqliteStore, make_batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that share a ticker with a dead letter are not claimed, and leave no room for the others."""
-    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 3)
+    monkeypatch.setattr(event_checks, "MAX_SUSPECTS", 3)
     events = [make_batch(f"e{n}", Trade("T", 20_000, 5, 9), Trade(f"T{n}", 20_000, 5, 9)) for n in range(8)]
     store.store_trades(events)
     store.add_dead_letters([letter(events[0], "503")])
@@ -225,7 +225,7 @@ def test_no_ticker_is_set_while_events_without_a_claim_are_left_over(
 def test_claims_without_trades_do_not_keep_repair_from_its_work(
     store: SqliteStore, make_batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking_events, "MAX_SUSPECTS", 3)
+    monkeypatch.setattr(event_checks, "MAX_SUSPECTS", 3)
     store.count_trades([make_batch(f"gone{n}", Trade(f"G{n}", 20_000, 5, 9)) for n in range(8)])
     uncounted = make_batch("e", Trade("T", 20_000, 5, 9))
     store.store_trades([uncounted])

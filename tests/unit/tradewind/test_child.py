@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tradewind.child import Child
-from tradewind.folder import LogFile
-from tradewind.leash import Leash
-from tradewind.process import State
-from tradewind.program import Program
+from tradewind.laptop.child import Child
+from tradewind.laptop.folder import LogFile
+from tradewind.laptop.leash import Leash
+from tradewind.laptop.process import State
+from tradewind.laptop.program import Program
 
 PROGRAMS = {
     "sleeper": "import time; print('up', flush=True); time.sleep(600)",
@@ -116,7 +116,7 @@ async def test_a_stop_while_it_is_being_started_ends_it(
         await go.wait()
         return await spawn(*arguments, **options)
 
-    monkeypatch.setattr("tradewind.child.asyncio.create_subprocess_exec", slow)
+    monkeypatch.setattr("tradewind.laptop.child.asyncio.create_subprocess_exec", slow)
     child = make("sleeper", tmp_path, leash, [])
     task = asyncio.create_task(child.run())
     await begun.wait()
@@ -164,7 +164,7 @@ async def test_none_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     """The parent is a process of its own here, so that it can be killed with SIGKILL."""
     script = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'tradewind.leash', 'tw_parent'],\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'tradewind.laptop.leash', 'tw_parent'],\n"
         "    stdin=subprocess.PIPE, start_new_session=True)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)\n"

@@ -14,11 +14,11 @@ import typer
 from tests.unit.tradewind.canned import Server, call, runner
 from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
-from tradewind.attachment import Attachment, Attachments
+from tradewind.attached.attachment import Attachment, Attachments
 from tradewind.cli import app
-from tradewind.folder import DataFolder, Run
-from tradewind.program import check_settings
-from tradewind.supervise import Wishes
+from tradewind.laptop.folder import DataFolder, Run
+from tradewind.laptop.program import check_settings
+from tradewind.laptop.supervise import Wishes
 
 ROW = {
     "ticker": "BRK.B",
@@ -551,7 +551,7 @@ def test_up_hands_on_the_rate_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: str, told: float
 ) -> None:
     wishes: list[Wishes] = []
-    monkeypatch.setattr("tradewind.supervise.supervise", lambda wish, _: wishes.append(wish) or 0)
+    monkeypatch.setattr("tradewind.laptop.supervise.supervise", lambda wish, _: wishes.append(wish) or 0)
     call("up", "--data", str(tmp_path), "--rate", rate)
     assert wishes[0].generator is not None
     assert float(wishes[0].generator["TRADES_PER_SECOND"]) == told

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, LogFile, Run, RunningProcess
+from tradewind.laptop.folder import DataFolder, FolderInUse, FolderUnusable, LogFile, Run, RunningProcess
 
 RUN = Run(
     42,
@@ -71,7 +71,7 @@ def test_a_look_does_not_keep_one_from_starting(tmp_path: Path, monkeypatch: pyt
     """`tradewind query` holds the lock while it looks, and is gone when the starting one tries again."""
     with (tmp_path / "lock").open("wb") as look:
         fcntl.flock(look, fcntl.LOCK_SH)
-        monkeypatch.setattr("tradewind.folder.time.sleep", lambda _: fcntl.flock(look, fcntl.LOCK_UN))
+        monkeypatch.setattr("tradewind.laptop.folder.time.sleep", lambda _: fcntl.flock(look, fcntl.LOCK_UN))
         with DataFolder(tmp_path).locked():
             pass
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tradewind.monitor import Monitor
+from tradewind.laptop.monitor import Monitor
 
 
 def status(**retried: int) -> dict[str, Any]:

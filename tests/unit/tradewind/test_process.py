@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.process import SILENT_AFTER_S, Process, RestartPolicy, State, describe_exit
+from tradewind.laptop.process import SILENT_AFTER_S, Process, RestartPolicy, State, describe_exit
 
 POLICY = RestartPolicy(max_deaths=3, window_s=60, first_delay_s=0.1, longest_delay_s=1)
 

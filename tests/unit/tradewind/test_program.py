@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tradewind import program
-from tradewind.folder import DataFolder
-from tradewind.program import FUNCTIONS, PortBusy, choose_ports, generator_program, server_programs
+from tradewind.laptop import program
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.program import FUNCTIONS, PortBusy, choose_ports, generator_program, server_programs
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from rich.console import Console
 
-from tradewind.process import State
-from tradewind.screen import PlainScreen, live_view, progress_line, totals_table
-from tradewind.snapshot import (
+from tradewind.laptop.process import State
+from tradewind.laptop.screen import PlainScreen, live_view, progress_line, totals_table
+from tradewind.laptop.snapshot import (
     ProcessRow,
     Queue,
     QueueTotal,
@@ -19,7 +19,7 @@ from tradewind.snapshot import (
     count_duplicates,
     queues_of,
 )
-from tradewind.totals import Totals
+from tradewind.laptop.totals import Totals
 
 ROWS = [
     ProcessRow("store-trade", State.READY, "", 0, 11, "http://127.0.0.1:8082", 1.5),

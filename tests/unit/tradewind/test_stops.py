@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tradewind.stops import Stops
+from tradewind.laptop.stops import Stops
 
 
 async def told(*numbers: signal.Signals) -> tuple[bool, bool]:

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from trades.store import StoreUnavailable
-from tradewind import supervise
 from tradewind.exits import BROKEN
-from tradewind.ledger import Ledger
-from tradewind.snapshot import Snapshot
-from tradewind.supervise import report_without_store
+from tradewind.laptop import supervise
+from tradewind.laptop.ledger import Ledger
+from tradewind.laptop.snapshot import Snapshot
+from tradewind.laptop.supervise import report_without_store
 
 
 def test_a_store_that_is_gone_at_the_end_leaves_what_the_processes_said() -> None:

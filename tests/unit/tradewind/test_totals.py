@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.totals import Running, Totals
+from tradewind.laptop.totals import Running, Totals
 
 counts = st.integers(0, 10**9)
 

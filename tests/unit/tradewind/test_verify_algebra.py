@@ -11,8 +11,8 @@ from trades.store import StoredTrade
 from trades.summary import Latest, PriceLevel, Summary, Tally
 from trades.trade import SINGLE, Trade
 from trades.verify import HASH_END, Part, compare, hash_ticker, merge_part, tally_ticker, to_tally
-from tradewind import tallying
-from tradewind.tallying import NoRoom, tally_all
+from tradewind.checks import tallies as tallying
+from tradewind.checks.tallies import NoRoom, tally_all
 
 tickers = st.text("ABCDEF", min_size=1, max_size=3)
 stored_trades = st.lists(

@@ -11,7 +11,7 @@ from trades.stores.sqlite import SqliteStore
 from trades.trade import Trade, TradeEvent
 from tradewind import verify
 from tradewind.cli import app
-from tradewind.folder import Run
+from tradewind.laptop.folder import Run
 from tradewind.options import is_store_of
 
 Fill = Callable[[Sequence[TradeEvent]], None]
@@ -104,7 +104,7 @@ def test_what_could_not_be_judged_is_not_fine(
     store: SqliteStore, make_batch: Batch, call: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "idle_or_quiet", lambda store, data: lambda: False)
-    monkeypatch.setattr("tradewind.checking.PAUSE_S", 0)
+    monkeypatch.setattr("tradewind.checks.tickers.PAUSE_S", 0)
     store.store_trades([make_batch("u", Trade("A", 10_000, 1, 1))])
     assert "1 event not judged: " in call(code=1)
 

@@ -1,8 +1,8 @@
 """The functions that people attached to a pipeline: one JSON file each in DATA/attached.
 
 The files say what should run. `tradewind attach` and `detach` write and remove them, the supervisor makes it
-so (`tradewind.attached`), and the next `tradewind up` finds them again. Whoever can write here can run code
-as the user who runs the pipeline, so the folder is the user's alone.
+so (`keeper`), and the next `tradewind up` finds them again. Whoever can write here can run code as the user
+who runs the pipeline, so the folder is the user's alone.
 """
 
 import ast

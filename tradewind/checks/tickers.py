@@ -14,9 +14,9 @@ from typing import NamedTuple
 from trades.store import StoredTrade, TradeStore
 from trades.summary import Tally
 from trades.verify import Difference, compare, tally_ticker, to_tally
-from tradewind.checking_events import EventCheck
-from tradewind.snapshot import Queue, queues_of
-from tradewind.tallying import tally_all
+from tradewind.checks.events import EventCheck
+from tradewind.checks.tallies import tally_all
+from tradewind.laptop.snapshot import Queue, queues_of
 
 PAGE = 1_000
 MAX_JUDGED_LEVELS = 500_000  # at a time, twice: about 200 MB

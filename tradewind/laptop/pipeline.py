@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tradewind.child import Child
-from tradewind.folder import DataFolder, LogFile, Run, RunningProcess
-from tradewind.leash import Leash
-from tradewind.monitor import Monitor
-from tradewind.process import State
-from tradewind.program import Program
-from tradewind.snapshot import Snapshot
+from tradewind.laptop.child import Child
+from tradewind.laptop.folder import DataFolder, LogFile, Run, RunningProcess
+from tradewind.laptop.leash import Leash
+from tradewind.laptop.monitor import Monitor
+from tradewind.laptop.process import State
+from tradewind.laptop.program import Program
+from tradewind.laptop.snapshot import Snapshot
 
 START_DEADLINE_S = 60.0
 START_TELL_S = 5.0

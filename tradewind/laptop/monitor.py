@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from tradewind.child import Child
-from tradewind.cpu import CpuMeter, OwnCpuMeter
-from tradewind.snapshot import (
+from tradewind.laptop.child import Child
+from tradewind.laptop.cpu import CpuMeter, OwnCpuMeter
+from tradewind.laptop.snapshot import (
     ProcessRow,
     Progress,
     Queue,
@@ -20,7 +20,7 @@ from tradewind.snapshot import (
     count_duplicates,
     queues_of,
 )
-from tradewind.totals import Running
+from tradewind.laptop.totals import Running
 
 PROBE_TIMEOUT_S = 2.0
 PROBE_INTERVAL_S = 2.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tradewind.attachment import CannotAttach
+from tradewind.attached.attachment import CannotAttach
 
 NAMESPACE = "tradewind"
 BROKER = "default"

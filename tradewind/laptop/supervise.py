@@ -11,16 +11,15 @@ from dataclasses import dataclass, field, replace
 from rich.console import Console
 
 from trades.store import StoreError, StoreUnavailable
-from tradewind.attached import AttachedFunctions
+from tradewind.attached.keeper import AttachedFunctions
 from tradewind.exits import BROKEN, FINE, UNUSABLE
-from tradewind.folder import DataFolder, FolderInUse, FolderUnusable, Run
-from tradewind.leash import Leash
-from tradewind.ledger import Ledger, open_url, read_ledger
-from tradewind.monitor import Monitor
-from tradewind.monitoring import MISSING, USUAL_PORT, Monitoring, find_prometheus
-from tradewind.options import absolute
-from tradewind.pipeline import CannotStart, Pipeline, Plan
-from tradewind.program import (
+from tradewind.laptop.folder import DataFolder, FolderInUse, FolderUnusable, Run
+from tradewind.laptop.leash import Leash
+from tradewind.laptop.ledger import Ledger, open_url, read_ledger
+from tradewind.laptop.monitor import Monitor
+from tradewind.laptop.monitoring import MISSING, USUAL_PORT, Monitoring, find_prometheus
+from tradewind.laptop.pipeline import CannotStart, Pipeline, Plan
+from tradewind.laptop.program import (
     PortBusy,
     Ports,
     attached_program,
@@ -31,10 +30,11 @@ from tradewind.program import (
     server_programs,
     usual_or_free,
 )
-from tradewind.screen import LiveScreen, PlainScreen, totals_table
-from tradewind.snapshot import Snapshot
-from tradewind.stops import Stops
-from tradewind.totals import Totals
+from tradewind.laptop.screen import LiveScreen, PlainScreen, totals_table
+from tradewind.laptop.snapshot import Snapshot
+from tradewind.laptop.stops import Stops
+from tradewind.laptop.totals import Totals
+from tradewind.options import absolute
 
 LEDGER_TRIES = 10
 LEDGER_PAUSE_S = 1.0

@@ -39,8 +39,8 @@ from collections.abc import Callable, Iterable, Mapping
 from trades.codec import BadTrade, decode_event
 from trades.store import DeadLetter, EventName, TradeStore
 from trades.verify import Difference
-from tradewind.checking import Checker, Idle
-from tradewind.finishing import finish_events
+from tradewind.checks.finishing import finish_events
+from tradewind.checks.tickers import Checker, Idle
 
 CONFLICT_STATUS = "422"
 

@@ -3,7 +3,7 @@
 It runs the rules of knative/components/monitoring, as a cluster does, and scrapes the processes of this
 pipeline, by the same job and label names. It may die without harm to the rest.
 
-Run as a module it is the process that holds Prometheus on its leash (`tradewind.leash`).
+Run as a module it is the process that holds Prometheus on its leash (`tradewind.laptop.leash`).
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from tradewind.child import Child
-from tradewind.folder import DataFolder, LogFile, Run
-from tradewind.leash import Leash
-from tradewind.pipeline import explain
-from tradewind.process import State
-from tradewind.program import HOST, Program
+from tradewind.laptop.child import Child
+from tradewind.laptop.folder import DataFolder, LogFile, Run
+from tradewind.laptop.leash import Leash
+from tradewind.laptop.pipeline import explain
+from tradewind.laptop.process import State
+from tradewind.laptop.program import HOST, Program
 
-RULES = Path(__file__).parent.parent / "knative" / "components" / "monitoring" / "rules.yml"
+RULES = Path(__file__).parents[2] / "knative" / "components" / "monitoring" / "rules.yml"
 USUAL_PORT = 9090
 SCRAPE_INTERVAL = "2s"
 GRACE_S = 5.0
@@ -106,7 +106,7 @@ class Monitoring:
             "log.level": "warn",
         }
         arguments = [f"--{name}={value}" for name, value in flags.items()]
-        return Program("prometheus", "tradewind.monitoring", (self.executable, *arguments), {})
+        return Program("prometheus", "tradewind.laptop.monitoring", (self.executable, *arguments), {})
 
 
 def make_config(folder: Path, rules: Path = RULES) -> dict[str, object]:

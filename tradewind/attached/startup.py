@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from tradewind.attachment import Attachment, Attachments, CannotAttach
+from tradewind.attached.attachment import Attachment, Attachments, CannotAttach
+from tradewind.attached.trigger import NAMESPACE, Trigger
 from tradewind.client import Answer, Unreachable, ask, path
-from tradewind.folder import DataFolder, LogFile, Run, RunningProcess
-from tradewind.program import PARTS
-from tradewind.trigger import NAMESPACE, Trigger
+from tradewind.laptop.folder import DataFolder, LogFile, Run, RunningProcess
+from tradewind.laptop.program import PARTS
 
 START_DEADLINE_S = 60.0
 TRIGGER_DEADLINE_S = 10.0  # the broker reads its map again each second

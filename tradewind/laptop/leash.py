@@ -1,4 +1,4 @@
-"""Run a module as a program that ends when its parent does: `python -m tradewind.leash MODULE ARG...`.
+"""Run a module as a program that ends when its parent does: `python -m tradewind.laptop.leash MODULE ARG...`.
 
 Standard input is a pipe whose other end only the parent holds. The kernel closes that end however the parent
 ends, SIGKILL included, and then this process kills its group, which is itself and what it forked: the

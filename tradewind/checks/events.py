@@ -1,7 +1,7 @@
 """Events that are in one place only: trades without a claim, a claim without trades or without some of them;
 and claims left open.
 
-Raw trades and claims are compared by event, in the passes in which `checking` tallies the trades. Memory is
+Raw trades and claims are compared by event, in the passes in which `tickers` tallies the trades. Memory is
 bounded as there: a pass compares the events whose key lies in a range, and makes the range shorter when they
 are too many. What looks wrong is looked at again after a moment at which nothing was on its way.
 """

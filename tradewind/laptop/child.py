@@ -10,10 +10,10 @@ from asyncio.subprocess import PIPE
 from asyncio.subprocess import Process as Subprocess
 from collections.abc import Callable
 
-from tradewind.folder import LogFile
-from tradewind.leash import Leash
-from tradewind.process import Process
-from tradewind.program import Program
+from tradewind.laptop.folder import LogFile
+from tradewind.laptop.leash import Leash
+from tradewind.laptop.process import Process
+from tradewind.laptop.program import Program
 
 MAX_LINE_BYTES = 64 * 1024
 
@@ -60,7 +60,7 @@ class Child:
         log = self.log.open()
         try:
             subprocess = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "tradewind.leash", program.module, *program.arguments),
+                *(sys.executable, "-P", "-m", "tradewind.laptop.leash", program.module, *program.arguments),
                 stdin=self._leash.child_end,
                 stdout=PIPE if program.tells_progress else log,
                 stderr=log,

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable, Collection
 
-from tradewind.attachment import Attachment, Attachments
-from tradewind.folder import DataFolder
-from tradewind.pipeline import Pipeline
-from tradewind.program import PortBusy, Program, next_free
+from tradewind.attached.attachment import Attachment, Attachments
+from tradewind.laptop.folder import DataFolder
+from tradewind.laptop.pipeline import Pipeline
+from tradewind.laptop.program import PortBusy, Program, next_free
 
 LOOK_INTERVAL_S = 0.25
 

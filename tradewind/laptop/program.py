@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.settings import ALL_SETTINGS, GeneratorSettings
-from tradewind.attachment import Attachment
-from tradewind.folder import DataFolder
+from tradewind.attached.attachment import Attachment
+from tradewind.laptop.folder import DataFolder
 
 HOST = "127.0.0.1"
 QUERY_PORT = 8080
@@ -146,7 +146,7 @@ def server_programs(folder: DataFolder, store: str, ports: Ports) -> list[Progra
     ]
     maps = [text for name in FUNCTIONS for text in ("--map", f"{name}={ports.url(name)}")]
     maps += ["--map-file", str(folder.attached_map)]
-    manifests = Path(__file__).parent.parent / "knative" / "base"
+    manifests = Path(__file__).parents[2] / "knative" / "base"
     arguments = ("-f", str(manifests), *maps, "--port", str(ports.numbers["broker"]))
     broker = Program(
         "broker",

@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tradewind.process import State
-from tradewind.snapshot import ProcessRow, Snapshot
-from tradewind.totals import Totals
+from tradewind.laptop.process import State
+from tradewind.laptop.snapshot import ProcessRow, Snapshot
+from tradewind.laptop.totals import Totals
 
 _STYLES = {State.READY: "green", State.FINISHED: "green", State.SILENT: "bold red", State.FAILED: "bold red"}
 

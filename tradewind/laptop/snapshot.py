@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.process import State
+from tradewind.laptop.process import State
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The pipeline as processes of this machine: started, watched, restarted, ended, added up."""
