@@ -68,6 +68,7 @@ def deploy(
         if dry_run:
             print(write(documents), end="")
             return
+        kubectl.check_context()
         documents = _spare_namespace(kubectl, documents)
         things = []
         for stage in _stages(documents):

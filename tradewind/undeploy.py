@@ -52,6 +52,7 @@ def undeploy(
     say = partial(print, flush=True)
     try:
         kubectl = Kubectl(context, namespace)
+        kubectl.check_context()
         say(f"Tradewind in the namespace {namespace}, {_where(kubectl)}")
         if not drop_backlog:
             _keep_backlog(kubectl)

@@ -1,5 +1,6 @@
 """kubectl, run as a program: it has the user's contexts, credentials and plugins, and kustomize."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 TIMEOUT_S = 120.0
+_NO_CLUSTER = "kubectl knows no cluster: set KUBECONFIG, or name one of its contexts with --context"
 # What its libraries log beside the reason, several times over and with the time in it.
 _LOGGED = re.compile(r"^[EIW]\d{4} .*\n?", re.MULTILINE)
 
@@ -72,6 +74,15 @@ class Kubectl:
         """The name of the context that is used. Asks no cluster."""
         return self.context or self._run(("config", "current-context"), None, TIMEOUT_S).strip()
 
+    def check_context(self) -> None:
+        """That there is one: without, kubectl takes whoever listens on localhost:8080 for a cluster."""
+        if self.context or "KUBERNETES_SERVICE_HOST" in os.environ:  # the latter in a pod
+            return
+        try:
+            self.current_context()
+        except KubectlFailed:
+            raise KubectlFailed(_NO_CLUSTER) from None
+
     def _run(self, arguments: Sequence[str], text: str | None, timeout_s: float) -> str:
         try:
             done = subprocess.run(  # noqa: S603 - no shell; what users give are arguments of options
@@ -110,7 +121,7 @@ def explain(error: KubectlFailed) -> str:
             "cluster with both; https://knative.dev/docs/install tells how to add them to yours."
         )
     if "localhost:8080" in said and "refused" in said:
-        return "kubectl knows no cluster: set KUBECONFIG, or name one of its contexts with --context"
+        return _NO_CLUSTER
     return said
 
 

@@ -116,7 +116,7 @@ def follow(source: Source, mirror: Mirror, stop: threading.Event) -> None:
             first_wait_s = FIRST_WAIT_S
         else:
             return
-        is_soon = wait_s and time.monotonic() - began_s <= wait_s
+        is_soon = wait_s and time.monotonic() - began_s <= max(wait_s, FIRST_WAIT_S)
         wait_s = min(max(first_wait_s, 2 * wait_s), LONGEST_WAIT_S) if is_soon else first_wait_s
         stop.wait(wait_s)
 

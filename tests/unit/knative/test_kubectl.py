@@ -57,3 +57,13 @@ def test_a_context_that_was_not_named(program: Program, tmp_path: Path) -> None:
     assert program("exit 1").current_context() == "there"
     program("echo kind-knative")
     assert Kubectl(None, "ns").current_context() == "kind-knative"
+
+
+def test_without_a_context_nobody_is_asked(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kubectl would ask localhost:8080, where our own query function listens."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    program("echo error: current-context is not set >&2; exit 1").check_context()  # it was named
+    with pytest.raises(KubectlFailed, match="set KUBECONFIG"):
+        Kubectl(None, "ns").check_context()
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    Kubectl(None, "ns").check_context()
