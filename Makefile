@@ -29,7 +29,8 @@ test: $(READY) ## Run the tests, files in JOBS=2 processes at a time
 
 test-long: $(READY) ## Run the stores' tests at full length: a million trades a ticker, 50 kills, long freezes, 400 power cuts
 	@CONTRACT_BIG=1 LONG_TESTS=1 SQLITE_KILLS=50 SQLITE_POWER_CUTS=400 $(VENV)/bin/python -m pytest \
-	  tests/contract/test_hot_ticker.py tests/integration/sqlite tests/broker/test_power_cut.py tests/integration/test_aerospike_server.py $(ARGS)
+	  tests/contract/test_hot_ticker.py tests/integration/sqlite tests/integration/test_aerospike_server.py \
+	  tests/broker/test_power_cut.py $(ARGS)
 
 lint: $(READY) ## Look for mistakes and for code that is not formatted
 	@$(VENV)/bin/ruff check .
